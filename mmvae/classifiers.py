@@ -1,0 +1,139 @@
+"""The digit classifiers that judge generations: the paper's LeNets, and a strong one for each modality.
+
+Their own accuracy caps the coherence they can report, so it is measured on test images and kept beside every table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from mmvae.config import IMAGE_SHAPES
+from mmvae.files import read_weights, write_weights
+
+LENET, STRONG = "lenet", "strong"
+BATCH = 128
+LEARNING_RATE = 1e-3
+MAXIMUM_SHIFT = 2  # pixels, in the training of the strong classifiers
+
+
+class LeNet(nn.Module):
+    """conv 10, conv 20 (5x5), fully connected 50, with dropout: the released code's digit classifier."""
+
+    def __init__(self, channels: int, size: int):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(channels, 10, 5), nn.Conv2d(10, 20, 5)
+        self.drop = nn.Dropout2d()
+        width = ((size - 4) // 2 - 4) // 2
+        self.fc1, self.fc2 = nn.Linear(20 * width**2, 50), nn.Linear(50, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pixels in [0, 1], (B, C, size, size) -> logits (B, 10)."""
+        h = functional.max_pool2d(self.conv1(x), 2).relu()
+        h = functional.max_pool2d(self.drop(self.conv2(h)), 2).relu()
+        return self.fc2(functional.dropout(self.fc1(h.flatten(1)).relu(), training=self.training))
+
+
+class Strong(nn.Module):
+    """Three stages of two 3x3 convolutions with batch normalisation, 32, 64 and 128 channels wide."""
+
+    def __init__(self, channels: int, size: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inside, outside in ((channels, 32), (32, 64), (64, 128)):
+            for a in (inside, outside):
+                layers += [nn.Conv2d(a, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
+            layers += [nn.MaxPool2d(2), nn.Dropout(0.2)]
+        self.features = nn.Sequential(*layers)
+        self.output = nn.Sequential(
+            nn.Linear(128 * (size // 8) ** 2, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pixels in [0, 1], (B, C, size, size) -> logits (B, 10)."""
+        return self.output(self.features(x).flatten(1))
+
+
+KINDS = {LENET: LeNet, STRONG: Strong}
+
+
+def build(kind: str, shape: tuple[int, int, int]) -> nn.Module:
+    """A fresh classifier for images of `shape` (C, H, W)."""
+    return KINDS[kind](shape[0], shape[1]).to(memory_format=torch.channels_last)
+
+
+def shifted(x: Tensor, generator: torch.Generator) -> Tensor:
+    """The batch moved by up to MAXIMUM_SHIFT pixels in each direction, edges repeated: (B, C, H, W)."""
+    down, right = torch.randint(2 * MAXIMUM_SHIFT + 1, (2,), generator=generator).tolist()
+    padded = functional.pad(x, [MAXIMUM_SHIFT] * 4, mode="replicate")
+    return padded[..., down : down + x.shape[-2], right : right + x.shape[-1]]
+
+
+def train(kind: str, images: np.ndarray, labels: np.ndarray, epochs: int, seed: int, device: torch.device) -> nn.Module:
+    """A classifier of uint8 images (n, C, H, W) with labels (n,); cross-entropy, Adam, one-cycle learning rate."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    model = build(kind, images.shape[1:]).to(device).train()
+    x, y = torch.from_numpy(images).to(device), torch.from_numpy(labels).long().to(device)
+    optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    per_epoch = -(-len(x) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3 * LEARNING_RATE, total_steps=epochs * per_epoch)
+    for _ in tqdm(range(epochs), desc=f"{kind} classifier", unit="epoch"):
+        for rows in torch.randperm(len(x), generator=generator).to(device).split(BATCH):
+            batch = x[rows].float() / 255
+            batch = shifted(batch, generator) if kind == STRONG else batch
+            loss = functional.cross_entropy(model(batch), y[rows])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return model.eval()
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Tensor) -> Tensor:
+    """Digits of images in [0, 1]: (n, C, H, W) -> (n,)."""
+    return torch.cat([model(part).argmax(1) for part in images.split(1000)])
+
+
+def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray, device: torch.device) -> float:
+    """Share of uint8 images (n, C, H, W) whose digit is recognised."""
+    predicted = predict(model, torch.from_numpy(images).to(device).float() / 255)
+    return float((predicted.cpu() == torch.from_numpy(labels)).double().mean())
+
+
+def majority_share(training_labels: np.ndarray, test_labels: np.ndarray) -> float:
+    """Accuracy of always answering the commonest training digit."""
+    return float((test_labels == np.bincount(training_labels).argmax()).mean())
+
+
+Judges = dict[str, dict[str, nn.Module]]  # kind -> modality -> classifier
+
+
+def save(path: str | Path, judges: Judges) -> None:
+    """All classifiers of a data set in one weights file."""
+    weights = {
+        f"{kind}.{modality}.{key}": value
+        for kind, models in judges.items()
+        for modality, model in models.items()
+        for key, value in model.state_dict().items()
+    }
+    write_weights(path, weights, {"kinds": list(judges)})
+
+
+def load(path: str | Path, modalities: dict[str, str], device: torch.device) -> Judges:
+    """The classifiers that `save` wrote, for modalities (name -> kind of image), ready to judge."""
+    weights, _ = read_weights(path)
+    judges: Judges = {}
+    for kind in KINDS:
+        for modality, image in modalities.items():
+            prefix = f"{kind}.{modality}."
+            model = build(kind, IMAGE_SHAPES[image])
+            model.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+            judges.setdefault(kind, {})[modality] = model.to(device).eval()
+    return judges

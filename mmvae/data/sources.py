@@ -1,0 +1,124 @@
+"""Where the raw files come from: their official addresses, or a mirror with the same layout.
+
+A mirror is a folder or a base URL that holds `SHA256SUMS` and the files under the paths used here, such as
+`mnist/train-images-idx3-ubyte.gz`. Every file is checked against its hash before it counts as there.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pooch
+
+from mmvae.data import digits
+from mmvae.files import atomic
+
+RETRIES = 3
+SUMS = "SHA256SUMS"
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_SVHN = "http://ufldl.stanford.edu/housenumbers/"
+OFFICIAL: dict[str, dict[str, tuple[str, str]]] = {  # data set -> path -> address, hash
+    "mnist_svhn": {
+        "mnist/train-images-idx3-ubyte.gz": (
+            f"{_MNIST}train-images-idx3-ubyte.gz",
+            "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        ),
+        "mnist/train-labels-idx1-ubyte.gz": (
+            f"{_MNIST}train-labels-idx1-ubyte.gz",
+            "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        ),
+        "mnist/t10k-images-idx3-ubyte.gz": (
+            f"{_MNIST}t10k-images-idx3-ubyte.gz",
+            "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        ),
+        "mnist/t10k-labels-idx1-ubyte.gz": (
+            f"{_MNIST}t10k-labels-idx1-ubyte.gz",
+            "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+        "svhn/train_32x32.mat": (f"{_SVHN}train_32x32.mat", "md5:e26dedcc434d2e4c54c9b2d4a06d8373"),
+        "svhn/test_32x32.mat": (f"{_SVHN}test_32x32.mat", "md5:eb5a983be6a315427106f1b164d9cef3"),
+    }
+}
+
+
+class DownloadError(RuntimeError):
+    """A raw file could not be had; the message says which, from where, and what to do."""
+
+
+def obtain(data_set: str, folder: Path, mirror: str | None) -> None:
+    """Fill `folder` with the raw files of `data_set`, whole and checked, or leave it as it was.
+
+    Files are gathered in a folder beside it, which then takes its place. The embedded set is painted, not fetched.
+
+    Raises:
+        DownloadError: a file is missing, unreachable or has the wrong hash.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    if data_set in OFFICIAL:
+        wanted = OFFICIAL[data_set]
+        sources = _mirrored(wanted, mirror, partial) if mirror else wanted
+        for path, (address, known_hash) in sources.items():
+            _fetch(partial / path, address, known_hash)
+    else:
+        digits.write_raw(partial)
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+
+
+def _mirrored(wanted: dict[str, tuple[str, str]], mirror: str, partial: Path) -> dict[str, tuple[str, str]]:
+    """The same files at the mirror's addresses, with the hashes of its SHA256SUMS."""
+    base = mirror.rstrip("/")
+    sums = partial / SUMS
+    _fetch(sums, f"{base}/{SUMS}", None)
+    text = sums.read_text(encoding="utf-8", errors="replace")
+    sums.unlink()
+    hashes = {path: value for value, path in re.findall(r"^([0-9a-f]{64}) [ *](\S+)$", text, re.MULTILINE)}
+    missing = [path for path in wanted if path not in hashes]
+    if missing:
+        raise DownloadError(f"{base}/{SUMS} does not list {', '.join(missing)}")
+    return {path: (f"{base}/{path}", f"sha256:{hashes[path]}") for path in wanted}
+
+
+def _fetch(path: Path, address: str, known_hash: str | None) -> None:
+    """One file, checked, at `path`; a file that is already there and right is kept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if _is_url(address):
+            fetcher = pooch.create(
+                path.parent,
+                base_url="",
+                registry={path.name: known_hash},
+                urls={path.name: address},
+                retry_if_failed=RETRIES,
+            )
+            fetcher.fetch(path.name, downloader=pooch.HTTPDownloader(progressbar=True, timeout=60))
+        else:
+            with atomic(path) as temporary:
+                shutil.copyfile(address, temporary)
+                _check(temporary, known_hash)
+    except (OSError, ValueError) as error:  # requests' errors are OSErrors; pooch's wrong hash is a ValueError
+        raise DownloadError(
+            f"{path.name} could not be had from {address}: {_short(error)}. To use a mirror, a folder or base URL "
+            f"with the same files and a {SUMS}: dvc exp run -S download.mirror=/path/to/mirror"
+        ) from error
+
+
+def _check(path: Path, known_hash: str | None) -> None:
+    if known_hash is None:
+        return
+    algorithm, _, expected = known_hash.partition(":")
+    actual = pooch.file_hash(path, algorithm)
+    if actual != expected:
+        raise ValueError(f"wrong {algorithm}, expected {expected}, got {actual}")
+
+
+def _is_url(address: str) -> bool:
+    return address.startswith(("http://", "https://"))
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,64 @@
+"""Digits read from the latents by a linear classifier (Table 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mmvae.models import Inputs, MultimodalVAE
+
+SAMPLES, MEANS = "samples", "means"
+
+
+@torch.no_grad()
+def embed(model: MultimodalVAE, x: Inputs, generator: torch.Generator) -> dict[str, np.ndarray]:
+    """One posterior sample and the posterior mean of each input: (n, D) each."""
+    posterior = model.posterior(x)
+    return {
+        SAMPLES: posterior.sample_one(generator).cpu().numpy(),
+        MEANS: posterior.experts.loc.mean(0).cpu().numpy(),
+    }
+
+
+def fit_probe(latents: np.ndarray, labels: np.ndarray) -> LogisticRegression:
+    """A linear classifier of latents (n, D) into ten digits."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(latents, labels)
+
+
+def latent_accuracy(
+    model: MultimodalVAE,
+    training: Inputs,
+    training_labels: np.ndarray,
+    test: Inputs,
+    test_labels: np.ndarray,
+    seed: int,
+) -> dict:
+    """Test accuracy of probes on latents of every single modality and of all modalities together.
+
+    `single.<modality>` and `both` are trained and tested on the same posterior; `both_to_single.<modality>` is
+    trained on the joint posterior and tested on a single one. Each on posterior samples and on means.
+    """
+    generator = torch.Generator(next(iter(test.values())).device).manual_seed(seed)
+    names = list(test)
+    views = {name: [name] for name in names}
+    if len(names) > 1:
+        views["both"] = names
+    latents = {
+        view: [embed(model, {name: x[name] for name in members}, generator) for x in (training, test)]
+        for view, members in views.items()
+    }
+    result: dict = {"single": {name: {} for name in names}}
+    for kind in (SAMPLES, MEANS):
+        probes = {view: fit_probe(both[0][kind], training_labels) for view, both in latents.items()}
+        scores = {view: probe.score(latents[view][1][kind], test_labels) for view, probe in probes.items()}
+        for name in names:
+            result["single"][name][kind] = scores[name]
+        if "both" in views:
+            result.setdefault("both", {})[kind] = scores["both"]
+            for name in names:
+                transferred = probes["both"].score(latents[name][1][kind], test_labels)
+                result.setdefault("both_to_single", {}).setdefault(name, {})[kind] = transferred
+    return result

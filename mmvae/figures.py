@@ -1,0 +1,151 @@
+"""The paper's figures: grids of images, traversals, divergences of each latent, training curves.
+
+Images are (n, C, H, W) in [0, 1], grey or colour. Each function returns a matplotlib figure; `save` writes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mmvae.files import atomic
+
+DPI = 100
+GAP = 2  # pixels between the images of a grid
+COLOURS = plt.get_cmap("tab10").colors
+
+Grid = tuple[str, np.ndarray]  # title, images (rows, columns, C, H, W)
+
+
+def save(path: str | Path, figure: Figure) -> None:
+    """A PNG; the same figure always gives the same bytes."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
+    plt.close(figure)
+
+
+def mosaic(images: np.ndarray) -> np.ndarray:
+    """One picture of a grid of images on white: (rows, columns, C, H, W) -> (height, width, 3)."""
+    rows, columns, channels, height, width = images.shape
+    canvas = np.ones((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3))
+    for r in range(rows):
+        for c in range(columns):
+            image = np.broadcast_to(images[r, c], (3, height, width)) if channels == 1 else images[r, c]
+            top, left = r * (height + GAP), c * (width + GAP)
+            canvas[top : top + height, left : left + width] = image.transpose(1, 2, 0).clip(0, 1)
+    return canvas
+
+
+def blocks(images: np.ndarray, side: int) -> np.ndarray:
+    """side x side images joined into one without gaps: (n, side * side, C, H, W) -> (n, C, side * H, side * W)."""
+    n, _, channels, height, width = images.shape
+    split = images.reshape(n, side, side, channels, height, width)
+    return split.transpose(0, 3, 1, 4, 2, 5).reshape(n, channels, side * height, side * width)
+
+
+def _show(axes: Axes, images: np.ndarray, title: str, row_labels: list[str] | None, column_labels: list[str] | None):
+    rows, columns, _, height, width = images.shape
+    axes.imshow(mosaic(images), interpolation="nearest")
+    axes.set_title(title, fontsize=11)
+    axes.set_yticks([(height + GAP) * r + height / 2 for r in range(rows)] if row_labels else [], row_labels or [])
+    axes.set_xticks(
+        [(width + GAP) * c + width / 2 for c in range(columns)] if column_labels else [], column_labels or []
+    )
+    axes.tick_params(length=0, labelsize=9)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def grids(
+    rows: list[list[Grid]],
+    title: str,
+    row_labels: list[str] | None = None,
+    column_labels: list[str] | None = None,
+    scale: float = 1.0,
+) -> Figure:
+    """Panels of image grids; `row_labels` and `column_labels` name the rows and columns inside the panels.
+
+    Row labels stand beside the first panel of each row of panels only.
+    """
+    largest = [max(mosaic(images).shape[0] / mosaic(images).shape[1] for _, images in row) for row in rows]
+    width = 4.2 * len(rows[0]) * scale
+    height = sum(4.2 * scale * ratio + 0.35 for ratio in largest) + 0.7
+    figure, axes = plt.subplots(
+        len(rows), len(rows[0]), figsize=(width, height), squeeze=False, height_ratios=largest, layout="constrained"
+    )
+    for r, row in enumerate(rows):
+        for c, (name, images) in enumerate(row):
+            _show(axes[r, c], images, name, row_labels if c == 0 else None, column_labels)
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
+def pairs(first: Grid, second: Grid, title: str) -> Figure:
+    """Example pairs (Figure 3): one column per digit, grids of (pairs, 10, C, H, W)."""
+    return grids([[first, second]], title, column_labels=[str(digit) for digit in range(10)])
+
+
+def latent_divergences(
+    to_prior: dict[str, np.ndarray], between: np.ndarray | None, prior_std: np.ndarray, title: str
+) -> Figure:
+    """KL of each posterior to the prior and between the posteriors (Figure 5), nats for each latent: (D,) each."""
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 6), sharex=True, height_ratios=[3, 1], layout="constrained")
+    series = {f"KL({name} posterior, prior)": values for name, values in to_prior.items()}
+    if between is not None:
+        series["symmetric KL between the posteriors"] = between
+    latents = np.arange(len(prior_std))
+    width = 0.8 / len(series)
+    for i, (label, values) in enumerate(series.items()):
+        top.bar(latents + (i - (len(series) - 1) / 2) * width, values, width, label=label, color=COLOURS[i])
+    top.set_yscale("symlog", linthresh=1)
+    top.set_ylabel("nats, mean over test pairs")
+    top.legend(fontsize=9)
+    bottom.bar(latents, prior_std, 0.6, color="grey")
+    bottom.set_ylabel("prior std")
+    bottom.set_xlabel("latent dimension")
+    bottom.set_xticks(latents)
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
+def training_curves(curves: dict[str, list[dict]], title: str) -> Figure:
+    """Bound, effective sample size, KL and share of weight per expert against pairs seen, one line for each run."""
+    figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
+    for i, (run, rows) in enumerate(curves.items()):
+        seen = [row["pairs"] for row in rows]
+
+        def draw(where: Axes, key: str, style: str, label: str, rows=rows, seen=seen, colour=COLOURS[i]) -> None:
+            where.plot(seen, [row[key] for row in rows], style, color=colour, label=label, linewidth=1.5)
+
+        draw(axes[0, 0], "bound_validation", "-", f"{run}, validation")
+        draw(axes[0, 0], "bound_train", ":", f"{run}, training")
+        draw(axes[0, 1], "ess", "-", run)
+        for prefix, where in (("kl_", axes[1, 0]), ("share_", axes[1, 1])):
+            keys = [key for key in rows[0] if key.startswith(prefix)]
+            if prefix == "share_" and len(keys) < 2:
+                continue
+            for key, style in zip(keys, ("-", "--", "-.", ":"), strict=False):
+                draw(where, key, style, f"{run}, {key.removeprefix(prefix)}")
+    labels = (
+        "bound, nats a pair (each run's own bound)",
+        "effective sample size of the particles of an expert",
+        "KL of each encoder's posterior to the prior, nats",
+        "share of the mixture's weight per expert",
+    )
+    for where, label in zip(axes.flat, labels, strict=True):
+        where.set_xlabel("pairs seen in training")
+        where.set_title(label, fontsize=11)
+        where.grid(alpha=0.3)
+        where.legend(fontsize=7, ncols=2)
+    axes[0, 0].set_yscale("symlog")
+    axes[0, 1].set_yscale("log")
+    figure.suptitle(title, fontsize=13)
+    return figure

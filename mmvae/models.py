@@ -1,0 +1,174 @@
+"""MMVAE, MVAE and the single-modality VAE behind one interface.
+
+A model encodes any subset of its modalities into a posterior, which is always a `Mixture` of experts: MMVAE's has one
+expert per modality, MVAE's product and a VAE's posterior are mixtures of one. Inputs are dictionaries from modality
+names to pixels in [0, 1] of shape (B, C, H, W).
+
+Shape letters: M experts, K particles, B batch, D latents, S any number of particles.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mmvae.config import COLOUR, GREY, IMAGE_SHAPES
+from mmvae.distributions import (
+    Family,
+    Mixture,
+    Normal,
+    laplace_from_logits,
+    normal_from_log_variance,
+    product_of_experts,
+)
+from mmvae.files import FileError, read_weights, write_weights
+from mmvae.modality import BernoulliLikelihood, LaplaceLikelihood, Modality
+from mmvae.nets import mnist, svhn
+
+Inputs = dict[str, Tensor]
+POSTERIOR_SCALE_MINIMUM = 1e-6
+CACHED_ROWS = {"cpu": 256, "cuda": 65536}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything needed to build a model again; stored beside its weights.
+
+    `modalities` maps each modality's name to its kind of image; `posterior` is how experts combine.
+    """
+
+    model: str
+    modalities: dict[str, str]
+    posterior: str = "moe"
+    latents: int = 20
+    hidden: int = 400
+    channels: int = 32
+    likelihood: str = "laplace"
+    likelihood_scale: float = 0.75
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def _modality(config: ModelConfig, kind: str) -> Modality:
+    nets, width = {GREY: (mnist, config.hidden), COLOUR: (svhn, config.channels)}[kind]
+    likelihood = {
+        "laplace": LaplaceLikelihood(config.likelihood_scale),
+        "bernoulli": BernoulliLikelihood(),
+    }[config.likelihood]
+    pixels = {k: math.prod(IMAGE_SHAPES[k]) for k in config.modalities.values()}
+    return Modality(
+        nets.Encoder(config.latents, width),
+        nets.Decoder(config.latents, width),
+        likelihood,
+        max(pixels.values()) / pixels[kind],
+    )
+
+
+class MultimodalVAE(nn.Module):
+    """What the three models share; subclasses say what prior and posterior are."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.modalities = nn.ModuleDict({name: _modality(config, kind) for name, kind in config.modalities.items()})
+        self.to(memory_format=torch.channels_last)
+
+    def prior(self) -> Family:
+        raise NotImplementedError
+
+    def expert(self, name: str, x: Tensor) -> Family:
+        """The posterior of one modality's encoder: (B, C, H, W) -> (B, D)."""
+        raise NotImplementedError
+
+    def posterior(self, x: Inputs) -> Mixture:
+        """q(z | x) given any subset of the modalities."""
+        return Mixture.of({name: self.expert(name, image) for name, image in x.items()})
+
+    def mean(self, name: str, z: Tensor) -> Tensor:
+        """Predicted mean pixels: (N, D) -> (N, C, H, W)."""
+        return self.modalities[name].decoder(z)
+
+    def log_joint(self, x: Inputs, z: Tensor) -> Tensor:
+        """log p(z) + sum of scaled log p(x_m | z), row by row: x (N, ...), z (N, D) -> (N,)."""
+        likelihoods = [self.modalities[name].scaling * self.modalities[name].log_likelihood(z, x[name]) for name in x]
+        return self.prior().log_prob(z) + sum(likelihoods)
+
+    def scores(self, x: Inputs, z: Tensor) -> Inputs:
+        """Unscaled log p(x_m | z) of each modality, without gradient: z (S, B, D) -> (S, B) each."""
+        rows = CACHED_ROWS[z.device.type]
+        return {name: self.modalities[name].score(z, image, rows) for name, image in x.items()}
+
+    @torch.no_grad()
+    def log_weights(self, x: Inputs, z: Tensor, posterior: Mixture) -> Tensor:
+        """log w = log p(x, z) - log q(z | x) (eq. 3), without gradient: z (M, K, B, D) -> (M, K, B)."""
+        scores = self.scores(x, z.flatten(0, 1))
+        scaled = sum(self.modalities[name].scaling * score for name, score in scores.items())
+        return scaled.unflatten(0, z.shape[:2]) + self.prior().log_prob(z) - posterior.log_prob(z)
+
+
+class MMVAE(MultimodalVAE):
+    """Laplace experts averaged into a mixture, and a Laplace prior whose scale is learned (sections 3 and 4.1)."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        self.prior_scale_logits = nn.Parameter(torch.zeros(config.latents))
+
+    def prior(self) -> Family:
+        return laplace_from_logits(torch.zeros_like(self.prior_scale_logits), self.prior_scale_logits)
+
+    def expert(self, name: str, x: Tensor) -> Family:
+        return laplace_from_logits(*self.modalities[name].encoder(x), minimum=POSTERIOR_SCALE_MINIMUM)
+
+
+class VAE(MMVAE):
+    """One modality: an MMVAE with a single expert."""
+
+
+class MVAE(MultimodalVAE):
+    """Gaussian experts and an N(0, I) prior expert, multiplied (Wu and Goodman 2018), or averaged (appendix E)."""
+
+    def prior(self) -> Family:
+        like = next(self.parameters())
+        return Normal(like.new_zeros(self.config.latents), like.new_ones(self.config.latents))
+
+    def expert(self, name: str, x: Tensor) -> Family:
+        return normal_from_log_variance(*self.modalities[name].encoder(x))
+
+    def posterior(self, x: Inputs) -> Mixture:
+        if self.config.posterior == "moe":
+            return super().posterior(x)
+        experts = [self.expert(name, image) for name, image in x.items()]
+        return Mixture.of({"product": product_of_experts(experts, self.prior())})
+
+
+MODELS = {"mmvae": MMVAE, "mvae": MVAE, "vae": VAE}
+
+
+def build(config: ModelConfig) -> MultimodalVAE:
+    """The model that `config` describes, with fresh weights from torch's global generator."""
+    return MODELS[config.model](config)
+
+
+def load(path: str | Path, device: torch.device | str = "cpu") -> MultimodalVAE:
+    """A trained model, ready to evaluate, from its weights file, which says how to build it.
+
+    Raises:
+        FileError: the file is damaged, or its weights do not fit the model that its configuration describes.
+    """
+    weights, config = read_weights(path)
+    try:
+        model = build(ModelConfig(**config))
+        model.load_state_dict(weights)
+    except (TypeError, KeyError, RuntimeError) as error:
+        raise FileError(f"{path} does not hold the weights of the model it describes: {error}") from error
+    return model.to(device).eval().requires_grad_(False)
+
+
+def save(path: str | Path, model: MultimodalVAE) -> None:
+    """The weights of `model` and the configuration that builds it."""
+    write_weights(path, model.state_dict(), model.config.as_dict())

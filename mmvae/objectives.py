@@ -1,0 +1,233 @@
+"""Objectives: what is reported (a bound, in nats) and what is differentiated (a surrogate), kept apart.
+
+Every importance-weighted objective is a function of the same log-weights, `log w[m, k, b]` of particle k drawn from
+expert m for pair b. The weights are computed once without gradient; only particles that carry weight are then scored
+again with gradient, and an estimator turns them into a surrogate. docs/reproduction.md derives each.
+
+Shape letters: M experts, K particles, B batch, D latents, N particles kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mmvae.distributions import Mixture
+from mmvae.models import Inputs, MultimodalVAE
+
+MINIMUM_WEIGHT = 1e-4  # a particle with less of its logarithm's weight gets no backward pass
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`bound` (B,) in nats, detached; `surrogate`, a scalar whose gradient is the sum of the pairs' gradients."""
+
+    bound: Tensor
+    surrogate: Tensor
+
+
+@dataclass(frozen=True)
+class Particles:
+    """The particles kept for the backward pass, one row each.
+
+    z: (N, D), reparameterised through its own expert. weight: (N,), constants that sum to one within a logarithm.
+    expert: (N,), which expert drew the row. posterior: the mixture of each row. log_joint: z (N, D) -> (N,).
+    """
+
+    z: Tensor
+    weight: Tensor
+    expert: Tensor
+    posterior: Mixture
+    log_joint: Callable[[Tensor], Tensor]
+
+
+def scale_gradient(z: Tensor, factor: Tensor) -> Tensor:
+    """z (N, D) unchanged, its gradient multiplied by the constant `factor` (N,)."""
+    return z.detach() + (z - z.detach()) * factor.detach()[:, None]
+
+
+def iwae(p: Particles) -> Tensor:
+    """The plain gradient of the bound (eq. 6): unbiased."""
+    return p.weight * (p.log_joint(p.z) - p.posterior.log_prob(p.z))
+
+
+def stl_iwae(p: Particles) -> Tensor:
+    """Posterior parameters held fixed in the density, first-power weights: what the released code runs.
+
+    Sticking the landing (Roeder et al. 2017), biased for K > 1.
+    """
+    return p.weight * (p.log_joint(p.z) - p.posterior.detach().log_prob(p.z))
+
+
+def dreg_iwae(p: Particles) -> Tensor:
+    """Doubly reparameterised, encoder gradients weighted by w squared (eq. 8): unbiased for one expert only."""
+    z = scale_gradient(p.z, p.weight)
+    return p.weight * (p.log_joint(z) - p.posterior.detach().log_prob(z))
+
+
+def dreg_mixture(p: Particles) -> Tensor:
+    """The doubly reparameterised gradient that is unbiased for a mixture (docs/reproduction.md, finding 9).
+
+    With r_j the responsibility of expert j and m the expert that drew z: along z the factor (1 - r_m) + r_m w and
+    the term -w dr_m/dz; for every other expert the score -w r_j d log q_j(z).
+    """
+    fixed = p.posterior.detach()
+    rows = torch.arange(len(p.z), device=p.z.device)
+    responsibilities = fixed.log_experts(p.z).softmax(0)
+    own = responsibilities[p.expert, rows]
+    scores = responsibilities.detach() * p.posterior.log_experts(p.z.detach())
+    others = scores.sum(0) - scores[p.expert, rows]
+    z = scale_gradient(p.z, 1 - own + own * p.weight)
+    correction = own + others
+    return p.weight * (p.log_joint(z) - fixed.log_prob(z) - (correction - correction.detach()))
+
+
+ESTIMATORS = {
+    "elbo": iwae,
+    "iwae": iwae,
+    "stl_iwae": stl_iwae,
+    "dreg_iwae": dreg_iwae,
+    "dreg_mixture": dreg_mixture,
+}
+
+
+def bound_value(log_weights: Tensor, objective: str, bound: str) -> Tensor:
+    """The bound that `objective` raises: (M, K, B) -> (B,), nats.
+
+    `elbo` averages log-weights. The others take the logarithm of averaged weights: `loose` averages over experts
+    outside the logarithm (eq. 3), `tight` inside it (eq. 5, with K particles from each expert).
+    """
+    experts, particles, _ = log_weights.shape
+    if objective == "elbo":
+        return log_weights.mean((0, 1))
+    if bound == "loose":
+        return (log_weights.logsumexp(1) - math.log(particles)).mean(0)
+    return log_weights.logsumexp((0, 1)) - math.log(experts * particles)
+
+
+def normalised_weights(log_weights: Tensor, objective: str, bound: str) -> Tensor:
+    """Each particle's share of its logarithm: (M, K, B) -> (M, K, B).
+
+    Sums to one over K for each expert (`elbo` and `loose`), or over M and K together (`tight`).
+    """
+    if objective == "elbo":
+        return torch.full_like(log_weights, 1 / log_weights.shape[1])
+    if bound == "loose":
+        return log_weights.softmax(1)
+    return log_weights.flatten(0, 1).softmax(0).view_as(log_weights)
+
+
+def effective_sample_size(log_weights: Tensor) -> Tensor:
+    """1 / sum of squared weights, within each expert's K particles: (M, K, B) -> (M, B), between 1 and K."""
+    return 1 / log_weights.softmax(1).square().sum(1)
+
+
+def expert_shares(log_weights: Tensor) -> Tensor:
+    """Share of the mixture's whole weight that each expert's particles carry: (M, K, B) -> (M, B)."""
+    return log_weights.flatten(0, 1).softmax(0).view_as(log_weights).sum(1)
+
+
+def importance_weighted(
+    model: MultimodalVAE,
+    x: Inputs,
+    noise: Tensor,
+    posterior: Mixture,
+    objective: str,
+    bound: str,
+    minimum_weight: float = MINIMUM_WEIGHT,
+) -> Estimate:
+    """The bound on `x` and the surrogate of `objective`, from standard `noise` (M, K, B, D).
+
+    Particles below `minimum_weight` of their logarithm are left out of the backward pass and the rest renormalised;
+    0 keeps all of them.
+    """
+    z = posterior.place(noise)
+    log_weights = model.log_weights(x, z.detach(), posterior)
+    weights = normalised_weights(log_weights, objective, bound)
+    weights = weights.where(weights > minimum_weight, 0) if objective != "elbo" else weights
+    over = (0, 1) if bound == "tight" and objective != "elbo" else 1
+    weights = weights / weights.sum(over, keepdim=True)
+    expert, particle, pair = weights.nonzero(as_tuple=True)
+    kept = {name: image[pair] for name, image in x.items()}
+    particles = Particles(
+        z=z[expert, particle, pair],
+        weight=weights[expert, particle, pair],
+        expert=expert,
+        posterior=posterior.at(pair),
+        log_joint=lambda z: model.log_joint(kept, z),
+    )
+    logarithms = 1 if over == (0, 1) else len(posterior)
+    return Estimate(
+        bound_value(log_weights, objective, bound),
+        ESTIMATORS[objective](particles).sum() / logarithms,
+    )
+
+
+def importance_elbo(model: MultimodalVAE, x: Inputs, noise: Tensor, posterior: Mixture) -> Estimate:
+    """The multi-modal importance-sampled ELBO (appendix B): every decoder sees its own expert's particles only.
+
+    What expert i would score under decoder j is estimated from expert j's particles, weighted by q_i / q_j with q_j
+    fixed; the KL to the prior is in closed form, expert by expert. `noise` (M, K, B, D).
+    """
+    z = posterior.place(noise)
+    experts, particles, batch, _ = z.shape
+    log_likelihoods = torch.stack(
+        [
+            model.modalities[name].scaling
+            * model.modalities[name]
+            .log_likelihood(z[m].flatten(0, 1), x[name].repeat(particles, 1, 1, 1))
+            .view(particles, batch)
+            for m, name in enumerate(posterior.names)
+        ]
+    )
+    log_experts = posterior.log_experts(z.detach())  # [i, j, k, b]: density under i of a particle of j
+    fixed = log_experts.detach().diagonal(dim1=0, dim2=1).movedim(-1, 0)
+    ratios = (log_experts - fixed).exp()
+    own = torch.eye(experts, dtype=torch.bool, device=z.device)[:, :, None, None]
+    ratios = torch.where(own, torch.ones_like(ratios), ratios)
+    kl = posterior.experts.kl(model.prior()).sum(-1)
+    values = (ratios * log_likelihoods).sum(1).mean((0, 1)) - kl.mean(0)
+    return Estimate(values.detach(), values.sum())
+
+
+def subsets(names: list[str], extra: int, generator: torch.Generator) -> list[list[str]]:
+    """The terms of MVAE's sub-sampled objective: all modalities, each alone and, for M > 2, `extra` random subsets."""
+    chosen = [list(names), *([name] for name in names)]
+    for _ in range(extra if len(names) > 2 else 0):
+        size = int(torch.randint(2, len(names), (), generator=generator))
+        order = torch.randperm(len(names), generator=generator)[:size].sort().values
+        chosen.append([names[i] for i in order])
+    return chosen
+
+
+def subsampled_elbo(
+    model: MultimodalVAE, x: Inputs, generator: torch.Generator, annealing: float = 1.0, extra: int = 1
+) -> Estimate:
+    """MVAE's training objective (Wu and Goodman 2018, section 2.2): the sum of the ELBOs of sub-sampled modalities.
+
+    One particle per expert; the KL to the prior is in closed form, multiplied by `annealing` in the surrogate. For a
+    mixture posterior each expert's ELBO is averaged (its KL bounds the mixture's from above). The reported bound is
+    the un-annealed ELBO of all modalities.
+    """
+    total, bound = 0.0, None
+    for names in subsets(list(x), extra, generator):
+        given = {name: x[name] for name in names}
+        posterior = model.posterior(given)
+        z = posterior.sample(1, generator)[:, 0]
+        experts, batch, _ = z.shape
+        likelihood = sum(
+            model.modalities[name].scaling
+            * model.modalities[name]
+            .log_likelihood(z.flatten(0, 1), image.repeat(experts, 1, 1, 1))
+            .view(experts, batch)
+            .mean(0)
+            for name, image in given.items()
+        )
+        kl = posterior.experts.kl(model.prior()).sum(-1).mean(0)
+        total = total + (likelihood - annealing * kl).sum()
+        bound = (likelihood - kl).detach() if bound is None else bound
+    return Estimate(bound, total)

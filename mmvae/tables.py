@@ -1,0 +1,112 @@
+"""The paper's tables of one digit data set, assembled from the evaluations of its runs. No torch.
+
+Every leaf is a summary over seeds: `mean`, `std` (null for one seed) and the value of each seed. Percentages are
+shares between 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+Evaluations = dict[str, dict[int, dict]]  # run -> seed -> evaluation
+
+
+def summarise(by_seed: dict[int, float]) -> dict:
+    """Mean and sample standard deviation over seeds, and each seed's value."""
+    values = pd.Series(by_seed, dtype=float)
+    std = None if len(values) < 2 else float(values.std())
+    return {"mean": float(values.mean()), "std": std, "seeds": {str(seed): float(v) for seed, v in values.items()}}
+
+
+def over_seeds(by_seed: dict[int, dict]) -> dict:
+    """The same nested dictionary for every seed, its numbers replaced by summaries.
+
+    A measurement with its own `standard_error` over test pairs keeps it, averaged over seeds.
+    """
+    first = next(iter(by_seed.values()))
+    if isinstance(first, int | float):
+        return summarise(by_seed)
+    if set(first) == {"mean", "standard_error"}:
+        errors = [value["standard_error"] for value in by_seed.values()]
+        return summarise({s: v["mean"] for s, v in by_seed.items()}) | {"standard_error": sum(errors) / len(errors)}
+    return {key: over_seeds({seed: value[key] for seed, value in by_seed.items()}) for key in first}
+
+
+def _pick(evaluations: Evaluations, run: str, *path: str) -> dict:
+    """One part of a run's evaluations, summarised over seeds."""
+    parts = {}
+    for seed, part in evaluations[run].items():
+        for key in path:
+            part = part[key]
+        parts[seed] = part
+    return over_seeds(parts)
+
+
+def _vaes(evaluations: Evaluations) -> list[str]:
+    return [run for run in evaluations if run.startswith("vae_")]
+
+
+def _merge(parts: Iterable[dict]) -> dict:
+    """Nested dictionaries joined key by key."""
+    result: dict = {}
+    for part in parts:
+        for key, value in part.items():
+            nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+            result[key] = _merge([result[key], value]) if nested else value
+    return result
+
+
+def table1(evaluations: Evaluations, classifiers: dict) -> dict:
+    """Digit accuracy of a linear classifier on latents, on posterior samples (as the paper) and on means."""
+    mmvae = _pick(evaluations, "mmvae_loose", "latent_accuracy")
+    mvae = _pick(evaluations, "mvae_poe", "latent_accuracy")
+    return {
+        "mmvae": mmvae["single"],
+        "mvae": mvae,
+        "vae": _merge(_pick(evaluations, run, "latent_accuracy", "single") for run in _vaes(evaluations)),
+        "majority": classifiers["majority"],
+    }
+
+
+def _coherence(evaluations: Evaluations, run: str) -> dict:
+    """Under the strong classifiers at the top, under the paper's LeNets below `lenet`."""
+    return _pick(evaluations, run, "coherence", "strong") | {"lenet": _pick(evaluations, run, "coherence", "lenet")}
+
+
+def table2(evaluations: Evaluations, classifiers: dict) -> dict:
+    """Share of matching digits in joint and cross generation, with what caps it and what chance gives."""
+    return {
+        "mmvae": _coherence(evaluations, "mmvae_loose"),
+        "mvae": _coherence(evaluations, "mvae_poe"),
+        "mvae_moe": _coherence(evaluations, "mvae_moe"),
+        "vae": _merge(_coherence(evaluations, run) for run in _vaes(evaluations)),
+        "classifiers": {kind: classifiers[kind] for kind in ("strong", "lenet")},
+        "majority": classifiers["majority"],
+    }
+
+
+def table3(evaluations: Evaluations) -> dict:
+    """Log-likelihoods in nats a pair, each estimator by name, and the test of synergy."""
+    rows = {"mmvae": "mmvae_loose", "mvae": "mvae_poe"}
+    table = {name: _pick(evaluations, run, "likelihood") for name, run in rows.items()}
+    table["vae"] = _merge(_pick(evaluations, run, "likelihood") for run in _vaes(evaluations))
+    for name, run in rows.items():
+        accuracy = _pick(evaluations, run, "latent_accuracy")
+        coherence = _pick(evaluations, run, "coherence", "strong")
+        table[name]["both_against_one"] = {
+            "latent_accuracy": {"both": accuracy["both"]["samples"]}
+            | {modality: kinds["samples"] for modality, kinds in accuracy["single"].items()},
+            "reconstruction_from_both": coherence["from_both"],
+            "reconstruction_from_one": coherence["reconstruction"],
+        }
+    first = next(iter(evaluations["mmvae_loose"].values()))
+    return table | {"test_pairs": first["test_pairs"]["likelihood"]}
+
+
+def table5(evaluations: Evaluations) -> dict:
+    """Joint and cross generation of MMVAE under the loose and the tight bound."""
+    runs = {"loose": "mmvae_loose", "tight": "mmvae_tight"}
+    table = {name: _coherence(evaluations, run) for name, run in runs.items()}
+    return {name: {key: row[key] for key in ("joint", "cross", "entropy", "lenet")} for name, row in table.items()}

@@ -1,0 +1,24 @@
+"""Train MMVAE with the loose (eq. 3) or the tight (eq. 5) bound."""
+
+from mmvae import config
+from mmvae.training import importance_weighted_loss
+from stages import arguments, inputs, run
+
+
+def main() -> None:
+    given = arguments("set", "bound", "seed")
+    params = config.load()
+    train = params.train[given.set]
+    inputs.train_and_write(
+        given.set,
+        f"mmvae_{given.bound}",
+        given.seed,
+        inputs.model_config(given.set, params.networks[given.set], "mmvae"),
+        importance_weighted_loss(params.objective, given.bound, train.particles),
+        inputs.budget(train),
+        train.particles,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,25 @@
+"""Train MVAE with its product of experts, or with a mixture in its recipe (appendix E)."""
+
+from mmvae import config
+from mmvae.training import VALIDATION_PARTICLES, subsampled_elbo_loss
+from stages import arguments, inputs, run
+
+
+def main() -> None:
+    given = arguments("set", "posterior", "seed")
+    params = config.load()
+    mvae = params.mvae[given.set]
+    networks = params.networks[given.set]
+    inputs.train_and_write(
+        given.set,
+        f"mvae_{given.posterior}",
+        given.seed,
+        inputs.model_config(given.set, networks, "mvae", posterior=given.posterior, likelihood=mvae.likelihood),
+        subsampled_elbo_loss(mvae.annealing_share),
+        inputs.budget(params.train[given.set]),
+        VALIDATION_PARTICLES,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

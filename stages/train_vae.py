@@ -1,0 +1,25 @@
+"""Train a VAE of one modality: the grey or the colour images of the same pairs."""
+
+from mmvae import config
+from mmvae.training import importance_weighted_loss
+from stages import arguments, inputs, run
+
+
+def main() -> None:
+    given = arguments("set", "image", "seed")
+    params = config.load()
+    train = params.train[given.set]
+    modalities = {name: image for name, image in config.DIGIT_SETS[given.set].items() if image == given.image}
+    inputs.train_and_write(
+        given.set,
+        f"vae_{given.image}",
+        given.seed,
+        inputs.model_config(given.set, params.networks[given.set], "vae", modalities=modalities),
+        importance_weighted_loss(params.objective, "loose", train.particles),
+        inputs.budget(train),
+        train.particles,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
