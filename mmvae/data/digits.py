@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from mmvae.files import read_arrays, write_arrays
 
 SEED = 0
-TRAIN_DIGITS = 1437  # of 1,797, in random order; the other 360 are the test part
+TRAIN_DIGITS = 1497  # of 1,797, in random order; the other 300 are the test part
 PLATES = {"train": 2000, "test": 600}
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "DejaVuSansMono-Bold.ttf")
 FONT_SIZE = 27
@@ -71,10 +71,10 @@ def _plate(label: int, part: str, photographs: list, fonts: list, rng: np.random
 
 def write_raw(folder: Path) -> None:
     """Both modalities as npz files under `folder`."""
-    for name, part in {"handwritten": handwritten(), "plates": plates()}.items():
-        arrays = {
-            f"{split}/{key}": array for split, both in part.items() for key, array in zip(("images", "labels"), both)
-        }
+    for name, parts in {"handwritten": handwritten(), "plates": plates()}.items():
+        arrays = {}
+        for part, (images, labels) in parts.items():
+            arrays |= {f"{part}/images": images, f"{part}/labels": labels}
         write_arrays(folder / f"{name}.npz", arrays)
 
 

@@ -8,6 +8,10 @@ SPLITS = ("train", "validation", "test")
 GAP = 10  # images left out between two blocks: neighbours may come from one photograph or one writer
 
 
+class PairingError(ValueError):
+    """The images cannot be split or paired as asked."""
+
+
 def split(part: dict[str, tuple[np.ndarray, np.ndarray]], validation_share: float) -> dict[str, np.ndarray]:
     """'train/images', 'train/labels', 'validation/...', 'test/...' from the official training and test parts.
 
@@ -16,7 +20,9 @@ def split(part: dict[str, tuple[np.ndarray, np.ndarray]], validation_share: floa
     images, labels = part["train"]
     start = len(labels) - round(len(labels) * validation_share)
     if start - GAP < 1 or start >= len(labels):
-        raise ValueError(f"{len(labels)} training images cannot be split with a validation share of {validation_share}")
+        raise PairingError(
+            f"{len(labels)} training images cannot be split with a validation share of {validation_share}"
+        )
     blocks = {"train": slice(0, start - GAP), "validation": slice(start, None)}
     arrays = {}
     for name, block in blocks.items():
@@ -38,14 +44,16 @@ def pair(
         Two int32 arrays of length pairings x (sum of n over the digits); the digits are shuffled within a pass.
 
     Raises:
-        ValueError: a digit has fewer than `pairings` images to meet.
+        PairingError: a digit has fewer than `pairings` images to meet.
     """
     passes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(pairings)]
     for digit in range(10):
         a, b = np.flatnonzero(first == digit), np.flatnonzero(second == digit)
         n = min(len(a), len(b), images_per_digit)
         if n < pairings:
-            raise ValueError(f"digit {digit} has {n} images to pair, fewer than the {pairings} partners each must meet")
+            raise PairingError(
+                f"digit {digit} has {n} images to pair, fewer than the {pairings} partners each must meet"
+            )
         a, b = rng.permutation(a[:n]), rng.permutation(b[:n])
         for block, step in zip(passes, rng.permutation(n)[:pairings], strict=True):
             block.append((a, np.roll(b, step)))
@@ -71,8 +79,8 @@ def pair_splits(
         labels = [prepared[f"{modality}/{name}/labels"] for modality in names]
         try:
             sides = pair(*labels, pairings, images_per_digit, rng)
-        except ValueError as error:
-            raise ValueError(f"{name} split: {error}") from None
+        except PairingError as error:
+            raise PairingError(f"{name} split: {error}") from None
         arrays |= {f"{name}/{modality}": side for modality, side in zip(names, sides, strict=True)}
         arrays[f"{name}/first_pass"] = np.int64(len(sides[0]) // pairings)
     return arrays
