@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from mmvae.batches import shuffled_batches
 from mmvae.config import IMAGE_SHAPES
 from mmvae.files import read_weights, write_weights
 
@@ -74,24 +75,26 @@ def shifted(x: Tensor, generator: torch.Generator) -> Tensor:
     return padded[..., down : down + x.shape[-2], right : right + x.shape[-1]]
 
 
-def train(kind: str, images: np.ndarray, labels: np.ndarray, epochs: int, seed: int, device: torch.device) -> nn.Module:
+def train(
+    kind: str, images: np.ndarray, labels: np.ndarray, updates: int, seed: int, device: torch.device
+) -> nn.Module:
     """A classifier of uint8 images (n, C, H, W) with labels (n,); cross-entropy, Adam, one-cycle learning rate."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     model = build(kind, images.shape[1:]).to(device).train()
     x, y = torch.from_numpy(images).to(device), torch.from_numpy(labels).long().to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    per_epoch = -(-len(x) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3 * LEARNING_RATE, total_steps=epochs * per_epoch)
-    for _ in tqdm(range(epochs), desc=f"{kind} classifier", unit="epoch"):
-        for rows in torch.randperm(len(x), generator=generator).to(device).split(BATCH):
-            batch = x[rows].float() / 255
-            batch = shifted(batch, generator) if kind == STRONG else batch
-            loss = functional.cross_entropy(model(batch), y[rows])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3 * LEARNING_RATE, total_steps=updates)
+    batches = shuffled_batches(len(x), BATCH, updates, generator)
+    for rows in tqdm(batches, total=updates, desc=f"{kind} classifier", unit="update", mininterval=1.0):
+        rows = rows.to(device)
+        batch = x[rows].float() / 255
+        batch = shifted(batch, generator) if kind == STRONG else batch
+        loss = functional.cross_entropy(model(batch), y[rows])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
     return model.eval()
 
 

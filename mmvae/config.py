@@ -51,7 +51,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Classifiers:
-    epochs: int = _leaf(minimum=1)
+    updates: int = _leaf(minimum=1)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mmvae import objectives
+from mmvae.batches import shuffled_batches
 from mmvae.models import Inputs, MultimodalVAE
 
 VALIDATION_PAIRS = 500
@@ -70,16 +71,6 @@ def subsampled_elbo_loss(annealing_share: float) -> Loss:
         return objectives.subsampled_elbo(model, x, generator, annealing)
 
     return loss
-
-
-def shuffled_batches(pairs: int, batch_size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """`steps` batches of positions from endless shuffled passes over `pairs` positions, (batch_size,) each."""
-    waiting = torch.empty(0, dtype=torch.long)
-    for _ in range(steps):
-        while len(waiting) < batch_size:
-            waiting = torch.cat([waiting, torch.randperm(pairs, generator=generator)])
-        batch, waiting = waiting[:batch_size], waiting[batch_size:]
-        yield batch
 
 
 @torch.no_grad()

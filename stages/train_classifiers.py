@@ -10,7 +10,7 @@ SEED = 0
 
 def main() -> None:
     name = arguments("set").set
-    epochs = config.load().classifiers[name].epochs
+    updates = config.load().classifiers[name].updates
     prepared = read_arrays(f"data/prepared/{name}.npz")
     device = find_device()
     judges: classifiers.Judges = {}
@@ -19,7 +19,7 @@ def main() -> None:
         training, labels = (prepared[f"{modality}/train/{key}"] for key in ("images", "labels"))
         test, test_labels = (prepared[f"{modality}/test/{key}"] for key in ("images", "labels"))
         for kind in classifiers.KINDS:
-            model = classifiers.train(kind, training, labels, epochs, SEED, device)
+            model = classifiers.train(kind, training, labels, updates, SEED, device)
             judges.setdefault(kind, {})[modality] = model
             accuracies.setdefault(kind, {})[modality] = classifiers.accuracy(model, test, test_labels, device)
         accuracies.setdefault("majority", {})[modality] = classifiers.majority_share(labels, test_labels)
