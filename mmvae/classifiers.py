@@ -101,7 +101,7 @@ def train(
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor) -> Tensor:
     """Digits of images in [0, 1]: (n, C, H, W) -> (n,)."""
-    return torch.cat([model(part).argmax(1) for part in images.split(1000)])
+    return torch.cat([model(part).argmax(1) for part in images.split(BATCH)])
 
 
 def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray, device: torch.device) -> float:

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from mmvae.files import atomic
 
@@ -25,10 +26,14 @@ COLOURS = plt.get_cmap("tab10").colors
 Grid = tuple[str, np.ndarray]  # title, images (rows, columns, C, H, W)
 
 
-def save(path: str | Path, figure: Figure) -> None:
-    """A PNG; the same figure always gives the same bytes."""
+def save(path: str | Path, figure: Figure, colours: int | None = None) -> None:
+    """A PNG; the same figure always gives the same bytes. `colours` limits its palette: noise does not compress."""
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
+        if colours:
+            with Image.open(temporary) as picture:
+                reduced = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+            reduced.save(temporary, optimize=True)
     plt.close(figure)
 
 
@@ -117,35 +122,48 @@ def latent_divergences(
 
 
 def training_curves(curves: dict[str, list[dict]], title: str) -> Figure:
-    """Bound, effective sample size, KL and share of weight per expert against pairs seen, one line for each run."""
-    figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
-    for i, (run, rows) in enumerate(curves.items()):
-        seen = [row["pairs"] for row in rows]
+    """Bounds, effective sample size, KL and share of weight per expert against pairs seen, one colour for each run.
 
-        def draw(where: Axes, key: str, style: str, label: str, rows=rows, seen=seen, colour=COLOURS[i]) -> None:
-            where.plot(seen, [row[key] for row in rows], style, color=colour, label=label, linewidth=1.5)
-
-        draw(axes[0, 0], "bound_validation", "-", f"{run}, validation")
-        draw(axes[0, 0], "bound_train", ":", f"{run}, training")
-        draw(axes[0, 1], "ess", "-", run)
-        for prefix, where in (("kl_", axes[1, 0]), ("share_", axes[1, 1])):
-            keys = [key for key in rows[0] if key.startswith(prefix)]
-            if prefix == "share_" and len(keys) < 2:
-                continue
-            for key, style in zip(keys, ("-", "--", "-.", ":"), strict=False):
-                draw(where, key, style, f"{run}, {key.removeprefix(prefix)}")
-    labels = (
-        "bound, nats a pair (each run's own bound)",
-        "effective sample size of the particles of an expert",
-        "KL of each encoder's posterior to the prior, nats",
-        "share of the mixture's weight per expert",
-    )
-    for where, label in zip(axes.flat, labels, strict=True):
-        where.set_xlabel("pairs seen in training")
-        where.set_title(label, fontsize=11)
-        where.grid(alpha=0.3)
-        where.legend(fontsize=7, ncols=2)
-    axes[0, 0].set_yscale("symlog")
-    axes[0, 1].set_yscale("log")
+    Runs of the same modalities share a panel of bounds.
+    """
+    groups = list(dict.fromkeys(_columns(rows, "kl_") for rows in curves.values()))
+    figure, axes = plt.subplots(2, max(3, len(groups)), figsize=(17, 9), layout="constrained")
+    for panel, group in zip(axes[0], groups, strict=False):
+        panel.set_title(f"bound on {' and '.join(group)}, nats\n(solid: validation, dotted: training)", fontsize=11)
+    for panel, text in zip(
+        axes[1],
+        (
+            "effective sample size of an expert's particles",
+            "KL of each encoder's posterior to the prior, nats",
+            "share of the mixture's weight per expert",
+        ),
+        strict=False,
+    ):
+        panel.set_title(text, fontsize=11)
+    for colour, (run, rows) in zip(COLOURS, curves.items(), strict=False):
+        bounds = axes[0, groups.index(_columns(rows, "kl_"))]
+        _line(bounds, rows, "bound_validation", "-", colour, run)
+        _line(bounds, rows, "bound_train", ":", colour, None)
+        _line(axes[1, 0], rows, "ess", "-", colour, run)
+        shares = _columns(rows, "share_")
+        for panel, prefix, names in ((axes[1, 1], "kl_", _columns(rows, "kl_")), (axes[1, 2], "share_", shares)):
+            for name, style in zip(names, ("-", "--", "-.", ":"), strict=False):
+                if prefix == "kl_" or len(shares) > 1:
+                    _line(panel, rows, prefix + name, style, colour, f"{run}, {name}")
+    for panel in axes.flat:
+        panel.set_xlabel("pairs seen in training")
+        panel.grid(alpha=0.3)
+        if panel.lines:
+            panel.legend(fontsize=8)
+        else:
+            panel.set_visible(False)
     figure.suptitle(title, fontsize=13)
     return figure
+
+
+def _columns(rows: list[dict], prefix: str) -> tuple[str, ...]:
+    return tuple(key.removeprefix(prefix) for key in rows[0] if key.startswith(prefix))
+
+
+def _line(axes: Axes, rows: list[dict], key: str, style: str, colour: tuple, label: str | None) -> None:
+    axes.plot([row["pairs"] for row in rows], [row[key] for row in rows], style, color=colour, label=label)

@@ -83,7 +83,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         FileError: the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {key: file[key] for key in file}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise FileError(f"{path} cannot be read as arrays: {error}") from error

@@ -22,7 +22,10 @@ class LaplaceLikelihood:
 
     def sample(self, mean: Tensor, generator: torch.Generator) -> Tensor:
         """One draw of every pixel; values may leave [0, 1]."""
-        first, second = (torch.empty_like(mean).exponential_(generator=generator) for _ in range(2))
+        first, second = (
+            torch.empty(mean.shape, dtype=mean.dtype, device=mean.device).exponential_(generator=generator)
+            for _ in range(2)
+        )
         return mean + self.scale * (first - second)
 
 

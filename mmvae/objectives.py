@@ -204,30 +204,37 @@ def subsets(names: list[str], extra: int, generator: torch.Generator) -> list[li
     return chosen
 
 
+def likelihood_and_kl(model: MultimodalVAE, x: Inputs, noise: Tensor, posterior: Mixture) -> tuple[Tensor, Tensor]:
+    """The two terms of an ELBO with the KL in closed form, averaged over experts: (B,) each, nats.
+
+    Their difference is the ELBO of a single-expert posterior, and a bound on it for a mixture, whose KL the mean of
+    its experts' KLs bounds from above. `noise` (M, 1, B, D).
+    """
+    z = posterior.place(noise)[:, 0]
+    likelihood = sum(
+        model.modalities[name].scaling
+        * model.modalities[name]
+        .log_likelihood(z.flatten(0, 1), image.repeat(len(posterior), 1, 1, 1))
+        .view(z.shape[:2])
+        .mean(0)
+        for name, image in x.items()
+    )
+    return likelihood, posterior.experts.kl(model.prior()).sum(-1).mean(0)
+
+
 def subsampled_elbo(
     model: MultimodalVAE, x: Inputs, generator: torch.Generator, annealing: float = 1.0, extra: int = 1
 ) -> Estimate:
     """MVAE's training objective (Wu and Goodman 2018, section 2.2): the sum of the ELBOs of sub-sampled modalities.
 
-    One particle per expert; the KL to the prior is in closed form, multiplied by `annealing` in the surrogate. For a
-    mixture posterior each expert's ELBO is averaged (its KL bounds the mixture's from above). The reported bound is
-    the un-annealed ELBO of all modalities.
+    One particle per expert; `annealing` multiplies the KL in the surrogate. The reported bound is the un-annealed
+    ELBO of all modalities.
     """
-    total, bound = 0.0, None
+    terms = []
     for names in subsets(list(x), extra, generator):
         given = {name: x[name] for name in names}
         posterior = model.posterior(given)
-        z = posterior.sample(1, generator)[:, 0]
-        experts, batch, _ = z.shape
-        likelihood = sum(
-            model.modalities[name].scaling
-            * model.modalities[name]
-            .log_likelihood(z.flatten(0, 1), image.repeat(experts, 1, 1, 1))
-            .view(experts, batch)
-            .mean(0)
-            for name, image in given.items()
-        )
-        kl = posterior.experts.kl(model.prior()).sum(-1).mean(0)
-        total = total + (likelihood - annealing * kl).sum()
-        bound = (likelihood - kl).detach() if bound is None else bound
-    return Estimate(bound, total)
+        terms.append(likelihood_and_kl(model, given, posterior.noise(1, generator), posterior))
+    surrogate = sum((likelihood - annealing * kl).sum() for likelihood, kl in terms)
+    likelihood, kl = terms[0]
+    return Estimate((likelihood - kl).detach(), surrogate)

@@ -25,10 +25,7 @@ def main() -> None:
         f"data/evaluations/{given.set}/{given.run}_{given.seed}.json",
         {
             "latent_accuracy": latent_accuracy(model, training, training_digits, test, test_digits, given.seed),
-            "coherence": {
-                kind: coherence(model, test, test_digits, judge, settings.joint_samples, given.seed)
-                for kind, judge in judges.items()
-            },
+            "coherence": coherence(model, test, test_digits, judges, settings.joint_samples, given.seed),
             "likelihood": likelihoods(model, few, settings.likelihood_samples, given.seed),
             "test_pairs": {"all": len(test_digits), "likelihood": len(next(iter(few.values())))},
         },

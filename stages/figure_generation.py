@@ -3,53 +3,41 @@
 import numpy as np
 import torch
 
-from mmvae import config, figures, models
+from mmvae import figures, models
 from mmvae.evaluation import generation
 from stages import arguments, inputs, run
 
-DRAWS, SAMPLES, EXAMPLES = 64, 9, 10
-SIDE = 8
+SIDE = 8  # of the square of prior draws
 
 
 def main() -> None:
     given = arguments("set", "figure", "left", "right", "seed")
     device = torch.device("cpu")
     test, digits = inputs.DigitPairs(given.set, device).first_pass("test")
-    chosen = [int(np.flatnonzero(digits == digit)[0]) for digit in range(EXAMPLES)]
+    chosen = [int(np.flatnonzero(digits == digit)[0]) for digit in range(10)]
     x = {name: images[chosen] for name, images in test.items()}
-    means, samples, crossed = [], [], []
+    means, crossed = [], [[("input", x[source].numpy()[None]) for source in x]]
     for name in (given.left, given.right):
         model = models.load(f"models/{given.set}/{name}/{given.seed}.safetensors", device)
         generator = torch.Generator().manual_seed(given.seed)
-        for modality, (mean, drawn) in generation.from_prior(model, DRAWS, SAMPLES, generator).items():
-            means.append((f"{name}: {modality}", mean.reshape(SIDE, SIDE, *mean.shape[1:])))
-            drawn = figures.blocks(drawn, 3)
-            samples.append((f"{name}: {modality}", drawn.reshape(SIDE, SIDE, *drawn.shape[1:])))
-        crossed.append([])
-        for source in x:
-            for target, images in generation.across(model, x, source, generator).items():
-                crossed[-1].append((f"{name}: {source} to {target}", np.stack([images])))
-    write(given, config.DIGIT_SETS[given.set], x, means, samples, crossed)
-
-
-def write(given, modalities, x, means, samples, crossed) -> None:
-    """The three pictures of one comparison."""
+        drawn = generation.from_prior(model, SIDE**2, 0, generator)
+        means.append(
+            [(f"{name}: {target}", mean.reshape(SIDE, SIDE, *mean.shape[1:])) for target, (mean, _) in drawn.items()]
+        )
+        generated = {source: generation.across(model, x, source, generator) for source in x}
+        crossed += [
+            [(f"{name}: {source} to {target}", generated[source][target][None]) for source in x] for target in x
+        ]
     prefix = f"plots/{given.set}/{given.figure}"
-    title = f"{given.set}, {given.left} and {given.right}"
-    same = "the same cell of a run's two panels is the same draw of z"
+    title = f"{given.set}: {given.left} and {given.right}"
     figures.save(
-        f"{prefix}_prior_means.png", figures.grids([means], f"{title}: 64 draws from the prior, means; {same}")
+        f"{prefix}_prior_means.png",
+        figures.grids(means, f"{title}, {SIDE**2} draws from the prior\n(a cell of both panels of a row: one draw)"),
     )
     figures.save(
-        f"{prefix}_prior_samples.png",
-        figures.grids([samples[:2], samples[2:]], f"{title}: the same draws, nine likelihood samples of each", scale=2),
+        f"{prefix}_cross.png",
+        figures.grids(crossed, f"{title}, generated from a test image of each digit", scale=1.4),
     )
-    rows = [
-        [("input", x[source].numpy()[None]) for source in modalities for _ in modalities],
-        *crossed,
-    ]
-    labels = [str(digit) for digit in range(EXAMPLES)]
-    figures.save(f"{prefix}_cross.png", figures.grids(rows, f"{title}: test images, one of each digit", None, labels))
 
 
 if __name__ == "__main__":

@@ -23,9 +23,11 @@ def main() -> None:
         moved = generation.traverse(model, one, source, STEPS, REACH)
         title = f"{given.set}: latents of a test '{digits[0]}' of {source}, moved by -5..+5 prior standard deviations"
         figure = figures.grids(
-            [[(f"into {name}", images) for name, images in moved.items()]], title, labels, steps, scale=1.6
+            [[(f"into {name}", images) for name, images in moved.items()]], title, labels, steps, scale=1.35
         )
-        figures.save(f"plots/{given.set}/figure5_traversal_{config.DIGIT_SETS[given.set][source]}.png", figure)
+        figures.save(
+            f"plots/{given.set}/figure5_traversal_{config.DIGIT_SETS[given.set][source]}.png", figure, colours=256
+        )
     to_prior, between = generation.divergences(model, test)
     title = f"{given.set}, mmvae_loose: what each latent encodes, and for whom"
     figures.save(

@@ -87,6 +87,11 @@ def _fetch(path: Path, address: str, known_hash: str | None) -> None:
     """One file, checked, at `path`; a file that is already there and right is kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        if path.exists() and _check(path, known_hash):
+            return
+    except ValueError:
+        path.unlink()
+    try:
         if _is_url(address):
             fetcher = pooch.create(
                 path.parent,
@@ -107,13 +112,15 @@ def _fetch(path: Path, address: str, known_hash: str | None) -> None:
         ) from error
 
 
-def _check(path: Path, known_hash: str | None) -> None:
+def _check(path: Path, known_hash: str | None) -> bool:
+    """Whether the hash is known, and right; a wrong one is a ValueError."""
     if known_hash is None:
-        return
+        return False
     algorithm, _, expected = known_hash.partition(":")
     actual = pooch.file_hash(path, algorithm)
     if actual != expected:
         raise ValueError(f"wrong {algorithm}, expected {expected}, got {actual}")
+    return True
 
 
 def _is_url(address: str) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmvae.classifiers import predict
+from mmvae.classifiers import Judges, predict
 from mmvae.models import Inputs, MultimodalVAE
 
-CHUNK = 500
+DECODED_AT_ONCE = 500
+
+Seen = dict[str, dict[str, np.ndarray]]  # kind of classifier -> modality -> digits (n,)
 
 
 def entropy(digits: np.ndarray) -> float:
@@ -19,54 +21,66 @@ def entropy(digits: np.ndarray) -> float:
     return max(0.0, float(-(shares * np.log(shares)).sum()))
 
 
-def _classify(model: MultimodalVAE, z: Tensor, judges: dict[str, nn.Module]) -> dict[str, np.ndarray]:
-    """The digit each modality's judge sees in its predicted mean: z (n, D) -> (n,) for each modality."""
-    return {
-        name: torch.cat([predict(judges[name], model.mean(name, part)) for part in z.split(CHUNK)]).cpu().numpy()
-        for name in model.modalities
-    }
-
-
 @torch.no_grad()
-def prior_digits(
-    model: MultimodalVAE, judges: dict[str, nn.Module], samples: int, generator: torch.Generator
-) -> dict[str, np.ndarray]:
-    """Digits seen in each modality for the same draws from the prior: (samples,) each."""
-    prior = model.prior()
-    noise = prior.noise((samples, len(prior.loc)), prior.loc, generator)
-    return _classify(model, prior.loc + prior.scale * noise, judges)
-
-
-@torch.no_grad()
-def generated_digits(
-    model: MultimodalVAE, given: Inputs, judges: dict[str, nn.Module], generator: torch.Generator
-) -> dict[str, np.ndarray]:
-    """Digits seen in each modality generated from one posterior sample given some modalities: (n,) each."""
-    return _classify(model, model.posterior(given).sample_one(generator), judges)
+def see(model: MultimodalVAE, z: Tensor, judges: Judges) -> Seen:
+    """The digit that each classifier sees in each modality's predicted mean: z (n, D)."""
+    parts: dict[str, dict[str, list[np.ndarray]]] = {kind: {name: [] for name in model.modalities} for kind in judges}
+    for some in z.split(DECODED_AT_ONCE):
+        for name in model.modalities:
+            mean = model.mean(name, some)
+            for kind, classifiers in judges.items():
+                parts[kind][name].append(predict(classifiers[name], mean).cpu().numpy())
+    return {kind: {name: np.concatenate(digits) for name, digits in seen.items()} for kind, seen in parts.items()}
 
 
 def coherence(
-    model: MultimodalVAE, test: Inputs, labels: np.ndarray, judges: dict[str, nn.Module], joint_samples: int, seed: int
+    model: MultimodalVAE, test: Inputs, labels: np.ndarray, judges: Judges, joint_samples: int, seed: int
 ) -> dict:
-    """Agreement rates under one kind of judge, for all test pairs.
+    """Agreement rates under each kind of classifier, over all test pairs, from one posterior sample each.
 
     joint: the modalities generated from one prior draw show the same digit. cross.<a>_to_<b>: the image generated
     from the other modality shows its digit. reconstruction.<a> and from_both.<a>: from itself, and from all
     modalities. entropy.<a>: of the digits generated from the prior, nats.
     """
     generator = torch.Generator(next(iter(test.values())).device).manual_seed(seed)
-    names = list(model.modalities)
-    drawn = prior_digits(model, judges, joint_samples, generator)
-    result: dict = {"entropy": {name: entropy(drawn[name]) for name in names}, "reconstruction": {}}
-    for source in names:
-        seen = generated_digits(model, {source: test[source]}, judges, generator)
-        result["reconstruction"][source] = float((seen[source] == labels).mean())
-        for target in names:
-            if target != source:
-                result.setdefault("cross", {})[f"{source}_to_{target}"] = float((seen[target] == labels).mean())
+    with torch.no_grad():
+        prior = model.prior()
+        drawn = prior.loc + prior.scale * prior.noise((joint_samples, len(prior.loc)), prior.loc, generator)
+        given = {name: model.posterior({name: test[name]}).sample_one(generator) for name in model.modalities}
+        both = model.posterior({name: test[name] for name in model.modalities}).sample_one(generator)
+    from_prior = see(model, drawn, judges)
+    from_one = {name: see(model, z, judges) for name, z in given.items()}
+    from_both = see(model, both, judges)
+    return {
+        kind: _rates(from_prior[kind], {name: seen[kind] for name, seen in from_one.items()}, from_both[kind], labels)
+        for kind in judges
+    }
+
+
+def _rates(
+    drawn: dict[str, np.ndarray],
+    from_one: dict[str, dict[str, np.ndarray]],
+    from_both: dict[str, np.ndarray],
+    labels: np.ndarray,
+) -> dict:
+    """The rates of one kind of classifier; a model of one modality has neither joint nor cross generation."""
+    names = list(drawn)
+    rates: dict = {
+        "entropy": {name: entropy(digits) for name, digits in drawn.items()},
+        "reconstruction": {name: _share(from_one[name][name] == labels) for name in names},
+    }
     if len(names) > 1:
         first = drawn[names[0]]
-        result["joint"] = float(np.logical_and.reduce([drawn[name] == first for name in names]).mean())
-        seen = generated_digits(model, {name: test[name] for name in names}, judges, generator)
-        result["from_both"] = {name: float((seen[name] == labels).mean()) for name in names}
-    return result
+        rates["joint"] = _share(np.logical_and.reduce([drawn[name] == first for name in names]))
+        rates["cross"] = {
+            f"{source}_to_{target}": _share(from_one[source][target] == labels)
+            for source in names
+            for target in names
+            if source != target
+        }
+        rates["from_both"] = {name: _share(from_both[name] == labels) for name in names}
+    return rates
+
+
+def _share(matches: np.ndarray) -> float:
+    return float(matches.mean())

@@ -23,7 +23,7 @@ def from_prior(
     result = {}
     for name, modality in model.modalities.items():
         mean = model.mean(name, z)
-        drawn = torch.stack([modality.likelihood.sample(mean, generator) for _ in range(samples)], 1)
+        drawn = modality.likelihood.sample(mean[:, None].expand(-1, samples, -1, -1, -1), generator)
         result[name] = (_array(mean), _array(drawn))
     return result
 

@@ -57,11 +57,6 @@ class Samples:
         """log p(x_m) from `samples` of each expert (all by default) and the mixture's density: (B,)."""
         return self._from_mixture([modality], samples or self.log_prior.shape[1])
 
-    def from_expert(self, modality: str, expert: str) -> Tensor:
-        """log p(x_m) from one expert's samples and its own density: (B,)."""
-        m = self.names.index(expert)
-        return _log_mean(self.likelihoods[modality][m] + self.log_prior[m] - self.log_experts[m, m])
-
     def _from_mixture(self, modalities: list[str], samples: int, scaling: dict[str, float] | None = None) -> Tensor:
         mixture = self.log_experts.logsumexp(0) - math.log(len(self.names))
         weighted = sum((scaling or {}).get(name, 1.0) * self.likelihoods[name] for name in modalities)

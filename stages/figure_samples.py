@@ -1,0 +1,28 @@
+"""Figure 4 as the paper draws it: nine likelihood samples of each prior draw, two runs side by side."""
+
+import torch
+
+from mmvae import figures, models
+from mmvae.evaluation import generation
+from stages import arguments, run
+
+SIDE, SAMPLES_SIDE = 8, 3
+
+
+def main() -> None:
+    given = arguments("set", "figure", "left", "right", "seed")
+    panels = []
+    for name in (given.left, given.right):
+        model = models.load(f"models/{given.set}/{name}/{given.seed}.safetensors")
+        generator = torch.Generator().manual_seed(given.seed)
+        drawn = generation.from_prior(model, SIDE**2, SAMPLES_SIDE**2, generator)
+        joined = {target: figures.blocks(samples, SAMPLES_SIDE) for target, (_, samples) in drawn.items()}
+        panels.append([(f"{name}: {t}", images.reshape(SIDE, SIDE, *images.shape[1:])) for t, images in joined.items()])
+    title = f"{given.set}: {SIDE**2} draws from the prior, nine likelihood samples of each"
+    figures.save(
+        f"plots/{given.set}/{given.figure}_prior_samples.png", figures.grids(panels, title, scale=1.9), colours=16
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,72 @@
+"""Files are written whole, the same each time, and only with finite numbers."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmvae import files
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "table.json"
+    files.write_json(path, {"a": 1.0})
+    with pytest.raises(files.FileError, match=r"b.c\[1\] is nan"):
+        files.write_json(path, {"a": 2.0, "b": {"c": [1.0, float("nan")]}})
+    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert files.read_json(path) == {"a": 1.0}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.json"]
+
+
+def test_json_numbers(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"x": np.float32(1 / 3), "n": np.int64(3), "none": None, "flag": True, "big": -6261.4012})
+    assert json.loads(path.read_text()) == {"x": 0.333333, "n": 3, "none": None, "flag": True, "big": -6261.4}
+
+
+def test_csv_round_trip_and_refusal(tmp_path):
+    path = tmp_path / "a.csv"
+    files.write_csv(path, [{"epoch": 1, "bound": -2.5}, {"epoch": 2, "bound": -1.0}])
+    assert path.read_text() == "epoch,bound\n1,-2.5\n2,-1.0\n"
+    assert files.read_csv(path) == [{"epoch": 1.0, "bound": -2.5}, {"epoch": 2.0, "bound": -1.0}]
+    with pytest.raises(files.FileError, match=r"row 1\.bound is inf"):
+        files.write_csv(path, [{"bound": float("inf")}])
+
+
+def test_arrays_are_byte_stable_and_never_unpickled(tmp_path):
+    arrays = {"a/b": np.arange(6, dtype=np.uint8).reshape(2, 3)}
+    first, second = tmp_path / "1.npz", tmp_path / "2.npz"
+    files.write_arrays(first, arrays)
+    files.write_arrays(second, arrays)
+    assert first.read_bytes() == second.read_bytes()
+    np.testing.assert_array_equal(files.read_arrays(first)["a/b"], arrays["a/b"])
+    np.savez(second, evil=np.array([{}], dtype=object))
+    with pytest.raises(files.FileError, match=r"2.npz cannot be read"):
+        files.read_arrays(second)
+
+
+def test_weights_carry_their_configuration(tmp_path):
+    path = tmp_path / "w.safetensors"
+    weights = {"layer.weight": torch.randn(3, 2), "layer.bias": torch.randn(3)}
+    files.write_weights(path, weights, {"model": "mmvae", "latents": 20})
+    first = path.read_bytes()
+    loaded, config = files.read_weights(path)
+    assert config == {"model": "mmvae", "latents": 20}
+    torch.testing.assert_close(loaded, weights, rtol=0, atol=0)
+    files.write_weights(path, weights, {"latents": 20, "model": "mmvae"})
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", None])
+def test_damaged_files_are_named(tmp_path, damage):
+    arrays, weights = tmp_path / "a.npz", tmp_path / "w.safetensors"
+    if damage is not None:
+        arrays.write_bytes(damage)
+        weights.write_bytes(damage)
+    with pytest.raises(files.FileError, match=r"a\.npz"):
+        files.read_arrays(arrays)
+    with pytest.raises(files.FileError, match=r"w\.safetensors"):
+        files.read_weights(weights)

@@ -1,0 +1,109 @@
+"""Tables over seeds, and the pictures' building blocks."""
+
+import numpy as np
+import pytest
+
+from mmvae import figures, tables
+
+
+def test_summaries_over_seeds():
+    summary = tables.over_seeds({0: {"joint": 0.2, "n": {"a": 1}}, 3: {"joint": 0.4, "n": {"a": 3}}})
+    assert summary["joint"] == {
+        "mean": pytest.approx(0.3),
+        "std": pytest.approx(np.std([0.2, 0.4], ddof=1)),
+        "seeds": {"0": 0.2, "3": 0.4},
+    }
+    assert summary["n"]["a"]["mean"] == 2
+
+
+def test_one_seed_has_no_deviation_and_errors_are_kept():
+    summary = tables.over_seeds({0: {"joint": {"mean": -3.0, "standard_error": 0.5}}})["joint"]
+    assert summary == {"mean": -3.0, "std": None, "seeds": {"0": -3.0}, "standard_error": 0.5}
+
+
+def rates(value, names=("mnist", "svhn")):
+    part = {"reconstruction": dict.fromkeys(names, value), "entropy": dict.fromkeys(names, 2.0)}
+    if len(names) > 1:
+        cross = {"mnist_to_svhn": value, "svhn_to_mnist": value}
+        part |= {"joint": value, "cross": cross, "from_both": dict.fromkeys(names, value)}
+    return part
+
+
+def evaluation(value, names=("mnist", "svhn")):
+    accuracy = {"single": {name: {"samples": value, "means": value} for name in names}}
+    if len(names) > 1:
+        accuracy |= {"both": {"samples": value, "means": value}, "both_to_single": accuracy["single"]}
+    return {
+        "latent_accuracy": accuracy,
+        "coherence": {kind: rates(value, names) for kind in ("strong", "lenet")},
+        "likelihood": {f"from_{name}": {name: {"mean": -value, "standard_error": 0.1}} for name in names},
+        "test_pairs": {"all": 10, "likelihood": 5},
+    }
+
+
+@pytest.fixture
+def evaluations():
+    runs = {"mmvae_loose": 0.8, "mmvae_tight": 0.6, "mvae_poe": 0.3, "mvae_moe": 0.4}
+    result = {run: {seed: evaluation(value + seed / 100) for seed in (0, 1)} for run, value in runs.items()}
+    result |= {
+        f"vae_{k}": {s: evaluation(0.5, (m,)) for s in (0, 1)} for k, m in (("grey", "mnist"), ("colour", "svhn"))
+    }
+    return result
+
+
+CLASSIFIERS = {kind: {"mnist": 0.99, "svhn": 0.9} for kind in ("strong", "lenet", "majority")}
+
+
+def test_the_keys_that_users_read(evaluations):
+    table1 = tables.table1(evaluations, CLASSIFIERS)
+    assert table1["mmvae"]["svhn"]["samples"]["mean"] == pytest.approx(0.805)
+    assert table1["mvae"]["both_to_single"]["mnist"]["means"]["mean"] == pytest.approx(0.305)
+    assert set(table1["vae"]) == {"mnist", "svhn"}
+    table2 = tables.table2(evaluations, CLASSIFIERS)
+    assert table2["mmvae"]["joint"]["mean"] == pytest.approx(0.805)
+    assert table2["mvae"]["cross"]["mnist_to_svhn"]["seeds"] == {"0": 0.3, "1": 0.31}
+    assert table2["mmvae"]["lenet"]["cross"]["svhn_to_mnist"]["std"] > 0
+    assert table2["classifiers"]["strong"]["svhn"] == 0.9
+    table3 = tables.table3(evaluations)
+    assert table3["vae"]["from_svhn"]["svhn"]["standard_error"] == pytest.approx(0.1)
+    assert table3["test_pairs"] == 5
+    table5 = tables.table5(evaluations)
+    assert table5["tight"]["joint"]["mean"] == pytest.approx(0.605)
+
+
+def test_mosaic_places_images_in_reading_order():
+    images = np.zeros((1, 2, 1, 2, 2))
+    images[0, 1] = 0.5
+    picture = figures.mosaic(images)
+    assert picture.shape == (2, 4 + figures.GAP, 3)
+    assert (picture[:, :2] == 0).all()
+    assert (picture[:, 2 : 2 + figures.GAP] == 1).all()
+    assert (picture[:, 2 + figures.GAP :] == 0.5).all()
+
+
+def test_blocks_join_in_reading_order():
+    images = np.arange(4).reshape(1, 4, 1, 1, 1) * np.ones((1, 4, 1, 2, 2))
+    joined = figures.blocks(images, 2)[0, 0]
+    np.testing.assert_array_equal(joined[::2, ::2], [[0, 1], [2, 3]])
+
+
+def test_figures_are_byte_stable(tmp_path):
+    images = np.random.default_rng(0).random((2, 3, 3, 4, 4))
+    for name in ("first", "second"):
+        figure = figures.grids([[("noise", images)]], "title", ["a", "b"], ["1", "2", "3"])
+        figures.save(tmp_path / f"{name}.png", figure, colours=16)
+    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
+
+
+def test_curves_of_runs_with_other_modalities():
+    def rows(**extra):
+        return [{"pairs": n, "bound_train": -n, "bound_validation": -n, "ess": 1.0, **extra} for n in (1, 2)]
+
+    curves = {
+        "mmvae_loose": rows(kl_a=1, kl_b=2, share_a=0.4, share_b=0.6),
+        "vae_grey": rows(kl_a=1, share_a=1.0),
+        "vae_colour": rows(kl_b=1, share_b=1.0),
+    }
+    figure = figures.training_curves(curves, "title")
+    assert sum(panel.get_visible() for panel in figure.axes) == 6
+    figures.plt.close(figure)
