@@ -109,16 +109,22 @@ def bound_value(log_weights: Tensor, objective: str, bound: str) -> Tensor:
     return log_weights.logsumexp((0, 1)) - math.log(experts * particles)
 
 
-def normalised_weights(log_weights: Tensor, objective: str, bound: str) -> Tensor:
-    """Each particle's share of its logarithm: (M, K, B) -> (M, K, B).
+def _logarithm(objective: str, bound: str) -> tuple[int, ...]:
+    """The dimensions of (M, K, B) that are averaged inside one logarithm."""
+    return (0, 1) if bound == "tight" and objective != "elbo" else (1,)
 
-    Sums to one over K for each expert (`elbo` and `loose`), or over M and K together (`tight`).
+
+def normalised_weights(log_weights: Tensor, objective: str, bound: str, minimum_weight: float = 0.0) -> Tensor:
+    """Each particle's share of its logarithm, those below `minimum_weight` put to 0: (M, K, B) -> (M, K, B).
+
+    Sums to one over K for each expert (`elbo`, where all are equal, and `loose`), or over M and K together (`tight`).
     """
     if objective == "elbo":
         return torch.full_like(log_weights, 1 / log_weights.shape[1])
-    if bound == "loose":
-        return log_weights.softmax(1)
-    return log_weights.flatten(0, 1).softmax(0).view_as(log_weights)
+    inside = _logarithm(objective, bound)
+    weights = (log_weights - log_weights.logsumexp(inside, keepdim=True)).exp()
+    weights = weights.where(weights > minimum_weight, 0)
+    return weights / weights.sum(inside, keepdim=True)
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:
@@ -147,10 +153,7 @@ def importance_weighted(
     """
     z = posterior.place(noise)
     log_weights = model.log_weights(x, z.detach(), posterior)
-    weights = normalised_weights(log_weights, objective, bound)
-    weights = weights.where(weights > minimum_weight, 0) if objective != "elbo" else weights
-    over = (0, 1) if bound == "tight" and objective != "elbo" else 1
-    weights = weights / weights.sum(over, keepdim=True)
+    weights = normalised_weights(log_weights, objective, bound, minimum_weight)
     expert, particle, pair = weights.nonzero(as_tuple=True)
     kept = {name: image[pair] for name, image in x.items()}
     particles = Particles(
@@ -160,11 +163,9 @@ def importance_weighted(
         posterior=posterior.at(pair),
         log_joint=lambda z: model.log_joint(kept, z),
     )
-    logarithms = 1 if over == (0, 1) else len(posterior)
-    return Estimate(
-        bound_value(log_weights, objective, bound),
-        ESTIMATORS[objective](particles).sum() / logarithms,
-    )
+    logarithms = 1 if 0 in _logarithm(objective, bound) else len(posterior)
+    surrogate = ESTIMATORS[objective](particles).sum() / logarithms
+    return Estimate(bound_value(log_weights, objective, bound), surrogate)
 
 
 def importance_elbo(model: MultimodalVAE, x: Inputs, noise: Tensor, posterior: Mixture) -> Estimate:

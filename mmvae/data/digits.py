@@ -21,7 +21,7 @@ TRAIN_DIGITS = 1497  # of 1,797, in random order; the other 300 are the test par
 PLATES = {"train": 2000, "test": 600}
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "DejaVuSansMono-Bold.ttf")
 FONT_SIZE = 27
-BLUR, BRIGHTNESS = 4, 0.4  # of the backgrounds: pixels, share
+BLUR, BRIGHTNESS = 6, 0.5  # of the backgrounds: pixels, share
 TRAIN_WIDTH = 0.75  # training backgrounds come from the left of a photograph, test backgrounds from the rest
 
 Part = dict[str, tuple[np.ndarray, np.ndarray]]

@@ -79,7 +79,7 @@ def likelihoods(model: MultimodalVAE, x: Inputs, samples: int, seed: int) -> dic
     from_both.<m>: log p(x_m), proposals from the joint posterior (second column); `equal_budget` as many samples in
     all as from_<n> has. from_<n>.<m>: log p(x_m), proposals given modality n alone (third and fourth columns).
     synergy: log p(x_m, x_n) - log p(x_n) against log p(x_m), all three from the same proposals, so the same budget;
-    two images that share a digit can share at most ln 10 = 2.30 nats of it on average.
+    in the data, two images that share only a digit share at most ln 10 = 2.30 nats.
     """
     generator = torch.Generator(next(iter(x.values())).device).manual_seed(seed)
     names = list(model.modalities)
