@@ -29,7 +29,7 @@ Grid = tuple[str, np.ndarray]  # title, images (rows, columns, C, H, W)
 def save(path: str | Path, figure: Figure, colours: int | None = None) -> None:
     """A PNG; the same figure always gives the same bytes. `colours` limits its palette: noise does not compress."""
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
+        figure.savefig(temporary, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
         if colours:
             with Image.open(temporary) as picture:
                 reduced = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
@@ -127,7 +127,7 @@ def training_curves(curves: dict[str, list[dict]], title: str) -> Figure:
     Runs of the same modalities share a panel of bounds.
     """
     groups = list(dict.fromkeys(_columns(rows, "kl_") for rows in curves.values()))
-    figure, axes = plt.subplots(2, max(3, len(groups)), figsize=(17, 9), layout="constrained")
+    figure, axes = plt.subplots(2, max(3, len(groups)), figsize=(17, 12), layout="constrained")
     for panel, group in zip(axes[0], groups, strict=False):
         panel.set_title(f"bound on {' and '.join(group)}, nats\n(solid: validation, dotted: training)", fontsize=11)
     for panel, text in zip(
@@ -154,7 +154,7 @@ def training_curves(curves: dict[str, list[dict]], title: str) -> Figure:
         panel.set_xlabel("pairs seen in training")
         panel.grid(alpha=0.3)
         if panel.lines:
-            panel.legend(fontsize=8)
+            panel.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
         else:
             panel.set_visible(False)
     figure.suptitle(title, fontsize=13)

@@ -199,8 +199,8 @@ def subsets(names: list[str], extra: int, generator: torch.Generator) -> list[li
     """The terms of MVAE's sub-sampled objective: all modalities, each alone and, for M > 2, `extra` random subsets."""
     chosen = [list(names), *([name] for name in names)]
     for _ in range(extra if len(names) > 2 else 0):
-        size = int(torch.randint(2, len(names), (), generator=generator))
-        order = torch.randperm(len(names), generator=generator)[:size].sort().values
+        size = int(torch.randint(2, len(names), (), generator=generator, device=generator.device))
+        order = torch.randperm(len(names), generator=generator, device=generator.device)[:size].sort().values
         chosen.append([names[i] for i in order])
     return chosen
 

@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from mmvae import objectives
 from mmvae.batches import shuffled_batches
+from mmvae.data.pairs import Pairs
 from mmvae.models import Inputs, MultimodalVAE
 
 VALIDATION_PAIRS = 500
@@ -33,21 +32,6 @@ class Budget:
     pairs_per_epoch: int | None
     batch_size: int
     learning_rate: float
-
-
-class Pairs:
-    """Paired images, kept as uint8: `images[name]` (n_name, C, H, W) and `index[name]` (pairs,)."""
-
-    def __init__(self, images: dict[str, np.ndarray], index: dict[str, np.ndarray], device: torch.device):
-        self.images = {name: torch.from_numpy(images[name]).to(device) for name in images}
-        self.index = {name: torch.from_numpy(index[name]).long().to(device) for name in images}
-
-    def __len__(self) -> int:
-        return len(next(iter(self.index.values())))
-
-    def batch(self, pairs: Tensor | slice) -> Inputs:
-        """Pixels in [0, 1] of the given pairs, (B, C, H, W) for each modality."""
-        return {name: self.images[name][self.index[name][pairs]].float() / 255 for name in self.images}
 
 
 def importance_weighted_loss(objective: str, bound: str, particles: int) -> Loss:

@@ -2,20 +2,20 @@
 
 from mmvae import config
 from mmvae.training import importance_weighted_loss
-from stages import arguments, inputs, run
+from stages import arguments, run, runs
 
 
 def main() -> None:
     given = arguments("set", "bound", "seed")
     params = config.load()
     train = params.train[given.set]
-    inputs.train_and_write(
+    runs.train_and_write(
         given.set,
         f"mmvae_{given.bound}",
         given.seed,
-        inputs.model_config(given.set, params.networks[given.set], "mmvae"),
+        runs.model_config(given.set, params.networks[given.set], "mmvae"),
         importance_weighted_loss(params.objective, given.bound, train.particles),
-        inputs.budget(train),
+        runs.budget(train),
         train.particles,
     )
 

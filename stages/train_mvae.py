@@ -2,7 +2,7 @@
 
 from mmvae import config
 from mmvae.training import VALIDATION_PARTICLES, subsampled_elbo_loss
-from stages import arguments, inputs, run
+from stages import arguments, run, runs
 
 
 def main() -> None:
@@ -10,13 +10,13 @@ def main() -> None:
     params = config.load()
     mvae = params.mvae[given.set]
     networks = params.networks[given.set]
-    inputs.train_and_write(
+    runs.train_and_write(
         given.set,
         f"mvae_{given.posterior}",
         given.seed,
-        inputs.model_config(given.set, networks, "mvae", posterior=given.posterior, likelihood=mvae.likelihood),
+        runs.model_config(given.set, networks, "mvae", posterior=given.posterior, likelihood=mvae.likelihood),
         subsampled_elbo_loss(mvae.annealing_share),
-        inputs.budget(params.train[given.set]),
+        runs.budget(params.train[given.set]),
         VALIDATION_PARTICLES,
     )
 

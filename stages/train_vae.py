@@ -2,7 +2,7 @@
 
 from mmvae import config
 from mmvae.training import importance_weighted_loss
-from stages import arguments, inputs, run
+from stages import arguments, run, runs
 
 
 def main() -> None:
@@ -10,13 +10,13 @@ def main() -> None:
     params = config.load()
     train = params.train[given.set]
     modalities = {name: image for name, image in config.DIGIT_SETS[given.set].items() if image == given.image}
-    inputs.train_and_write(
+    runs.train_and_write(
         given.set,
         f"vae_{given.image}",
         given.seed,
-        inputs.model_config(given.set, params.networks[given.set], "vae", modalities=modalities),
+        runs.model_config(given.set, params.networks[given.set], "vae", modalities=modalities),
         importance_weighted_loss(params.objective, "loose", train.particles),
-        inputs.budget(train),
+        runs.budget(train),
         train.particles,
     )
 

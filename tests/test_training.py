@@ -8,20 +8,21 @@ import torch
 
 from mmvae import objectives, training
 from mmvae.batches import shuffled_batches
+from mmvae.data.pairs import Pairs
 from mmvae.models import ModelConfig, build, load, save
 
 KINDS = {"a": "grey", "b": "colour"}
 BUDGET = training.Budget(epochs=2, pairs_per_epoch=96, batch_size=16, learning_rate=1e-3)
 
 
-def data(pairs: int = 64) -> training.Pairs:
+def data(pairs: int = 64) -> Pairs:
     rng = np.random.default_rng(0)
     images = {
         "a": rng.integers(0, 256, (8, 1, 28, 28), np.uint8),
         "b": rng.integers(0, 256, (8, 3, 32, 32), np.uint8),
     }
     index = {name: rng.integers(0, 8, pairs, np.int32) for name in images}
-    return training.Pairs(images, index, torch.device("cpu"))
+    return Pairs(images, index, torch.device("cpu"))
 
 
 def model(kind: str = "mmvae", **choices) -> torch.nn.Module:

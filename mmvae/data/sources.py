@@ -107,8 +107,9 @@ def _fetch(path: Path, address: str, known_hash: str | None) -> None:
                 _check(temporary, known_hash)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; pooch's wrong hash is a ValueError
         raise DownloadError(
-            f"{path.name} could not be had from {address}: {_short(error)}. To use a mirror, a folder or base URL "
-            f"with the same files and a {SUMS}: dvc exp run -S download.mirror=/path/to/mirror"
+            f"{path.name} could not be had from {address}: {_short(error)}. Nothing of it was kept. Without a network, "
+            f"use a mirror (a folder or base URL with the same files and a {SUMS}): "
+            "dvc exp run -S download.mirror=/path/to/mirror"
         ) from error
 
 
@@ -128,4 +129,4 @@ def _is_url(address: str) -> bool:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return " ".join(str(error).split())[:400] or type(error).__name__
