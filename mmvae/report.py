@@ -15,8 +15,8 @@ def percent(leaf: dict | float) -> str:
     return _with_spread(leaf, 100, 1)
 
 
-def nats(leaf: dict | float) -> str:
-    return _with_spread(leaf, 1, 1)
+def nats(leaf: dict | float, digits: int = 1) -> str:
+    return _with_spread(leaf, 1, digits)
 
 
 def _with_spread(leaf: dict | float, factor: float, digits: int) -> str:
@@ -57,7 +57,7 @@ def table2(t: dict, runs: tuple[str, ...] = ("mmvae", "mvae", "mvae_moe")) -> st
         row = t[run]
         cells = [f"{percent(row['joint'])} ({percent(row['lenet']['joint'])})"]
         cells += [f"{percent(row['cross'][d])} ({percent(row['lenet']['cross'][d])})" for d in directions]
-        cells += [nats_2(row["entropy"][name]) for name in names]
+        cells += [nats(row["entropy"][name], 2) for name in names]
         rows.append([run, *cells])
     caps = ["classifiers' accuracy", ""]
     caps += [f"{percent(t['classifiers']['strong'][n])} ({percent(t['classifiers']['lenet'][n])})" for n in names[::-1]]
@@ -66,14 +66,9 @@ def table2(t: dict, runs: tuple[str, ...] = ("mmvae", "mvae", "mvae_moe")) -> st
     return markdown(header, rows)
 
 
-def nats_2(leaf: dict | float) -> str:
-    return _with_spread(leaf, 1, 2)
-
-
 def table3(t: dict) -> str:
     """Log-likelihoods; the columns are estimators."""
-    names = list(t["vae"].keys())
-    names = [name.removeprefix("from_") for name in names]
+    names = [key.removeprefix("from_") for key in t["vae"]]
     rows = []
     for run in ("mmvae", "mvae"):
         for m, n in (names, names[::-1]):
@@ -87,7 +82,7 @@ def table3(t: dict) -> str:
                     nats(row[f"from_{m}"][m]),
                     nats(row[f"from_{n}"][m]),
                     nats(row["conditional"][f"{m}_given_{n}"]),
-                    f"{nats_2(row['synergy'])} (se {row['synergy']['standard_error']:.2f})",
+                    f"{nats(row['synergy'], 2)} (se {row['synergy']['standard_error']:.2f})",
                 ]
             )
     rows += [[f"vae, m = {m}", "", "", "", nats(t["vae"][f"from_{m}"][m]), "", "", ""] for m in names]

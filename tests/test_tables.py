@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmvae import figures, tables
+from mmvae import figures, report, tables
 
 
 def test_summaries_over_seeds():
@@ -69,6 +69,15 @@ def test_the_keys_that_users_read(evaluations):
     assert table3["test_pairs"] == 5
     table5 = tables.table5(evaluations)
     assert table5["tight"]["joint"]["mean"] == pytest.approx(0.605)
+
+
+def test_the_report_prints_what_the_tables_hold():
+    summary = {"mean": 0.4556, "std": 0.0123}
+    assert report.percent(summary) == "45.6 +- 1.2"
+    assert report.percent({"mean": 0.5, "std": None}) == "50.0"
+    assert report.nats({"mean": -1.234, "std": None}, 2) == "-1.23"
+    loose = {"joint": summary, "cross": {"mnist_to_svhn": {"mean": 0.7, "std": None}}}
+    assert report.table5({"loose": loose, "tight": loose}).splitlines()[2] == "| loose | 45.6 +- 1.2 | 70.0 |"
 
 
 def test_mosaic_places_images_in_reading_order():
