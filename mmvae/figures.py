@@ -81,7 +81,7 @@ def grids(
     Row labels stand beside the first panel of each row of panels only.
     """
     largest = [max(mosaic(images).shape[0] / mosaic(images).shape[1] for _, images in row) for row in rows]
-    width = 4.2 * len(rows[0]) * scale
+    width = 4.2 * len(rows[0]) * scale + (1.1 if row_labels else 0)
     height = sum(4.2 * scale * ratio + 0.35 for ratio in largest) + 0.7
     figure, axes = plt.subplots(
         len(rows), len(rows[0]), figsize=(width, height), squeeze=False, height_ratios=largest, layout="constrained"

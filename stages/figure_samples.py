@@ -18,7 +18,10 @@ def main() -> None:
         drawn = generation.from_prior(model, SIDE**2, SAMPLES_SIDE**2, generator)
         joined = {target: figures.blocks(samples, SAMPLES_SIDE) for target, (_, samples) in drawn.items()}
         panels.append([(f"{name}: {t}", images.reshape(SIDE, SIDE, *images.shape[1:])) for t, images in joined.items()])
-    title = f"{given.set}: {SIDE**2} draws from the prior, nine likelihood samples of each"
+    title = (
+        f"{given.set}: the {SIDE**2} draws of {given.figure}_prior_means.png, nine likelihood samples of each\n"
+        "(the noise is the likelihood's own: its scale is of the order of the pixels' range)"
+    )
     figures.save(
         f"plots/{given.set}/{given.figure}_prior_samples.png", figures.grids(panels, title, scale=1.9), colours=16
     )
