@@ -90,10 +90,10 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def write_weights(path: str | Path, weights: dict, config: dict) -> None:
-    """Tensors as safetensors, with the configuration that builds their model in the header."""
+    """Tensors as safetensors, with the configuration that they belong to in the header."""
     from safetensors.torch import save_file
 
-    metadata = {"config": json.dumps(config, sort_keys=True)}
+    metadata = {"config": json.dumps(config)}
     with atomic(path) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary, metadata)
 

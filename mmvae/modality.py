@@ -68,9 +68,8 @@ class Modality(nn.Module):
         """
         step = max(1, rows // len(x))
         with torch.no_grad():
-            return torch.cat(
-                [
-                    self.likelihood.log_prob(self.decoder(part.flatten(0, 1)).unflatten(0, part.shape[:2]), x)
-                    for part in z.split(step)
-                ]
-            )
+            return torch.cat([self._score(part, x) for part in z.split(step)])
+
+    def _score(self, z: Tensor, x: Tensor) -> Tensor:
+        mean = self.decoder(z.flatten(0, 1)).to(x.dtype)
+        return self.likelihood.log_prob(mean.unflatten(0, z.shape[:2]), x)

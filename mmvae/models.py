@@ -10,6 +10,8 @@ Shape letters: M experts, K particles, B batch, D latents, S any number of parti
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,7 +71,7 @@ def _modality(config: ModelConfig, kind: str) -> Modality:
     )
 
 
-class MultimodalVAE(nn.Module):
+class MultimodalVAE(nn.Module, ABC):
     """What the three models share; subclasses say what prior and posterior are."""
 
     def __init__(self, config: ModelConfig):
@@ -78,12 +80,23 @@ class MultimodalVAE(nn.Module):
         self.modalities = nn.ModuleDict({name: _modality(config, kind) for name, kind in config.modalities.items()})
         self.to(memory_format=torch.channels_last)
 
+    @abstractmethod
     def prior(self) -> Family:
-        raise NotImplementedError
+        """p(z), over D latents."""
 
+    @abstractmethod
     def expert(self, name: str, x: Tensor) -> Family:
         """The posterior of one modality's encoder: (B, C, H, W) -> (B, D)."""
-        raise NotImplementedError
+
+    def experts_given(self, names: Sequence[str]) -> int:
+        """M, the number of experts in the posterior given these modalities."""
+        return len(names)
+
+    def noise(self, names: Sequence[str], particles: int, batch: int, generator: torch.Generator) -> Tensor:
+        """Standard noise for `particles` from each expert of the posterior given these modalities: (M, K, B, D)."""
+        prior = self.prior()
+        shape = (self.experts_given(names), particles, batch, self.config.latents)
+        return prior.noise(shape, prior.scale.detach(), generator)
 
     def posterior(self, x: Inputs) -> Mixture:
         """q(z | x) given any subset of the modalities."""
@@ -104,9 +117,13 @@ class MultimodalVAE(nn.Module):
         return {name: self.modalities[name].score(z, image, rows) for name, image in x.items()}
 
     @torch.no_grad()
-    def log_weights(self, x: Inputs, z: Tensor, posterior: Mixture) -> Tensor:
-        """log w = log p(x, z) - log q(z | x) (eq. 3), without gradient: z (M, K, B, D) -> (M, K, B)."""
-        scores = self.scores(x, z.flatten(0, 1))
+    def log_weights(self, x: Inputs, z: Tensor, posterior: Mixture, dtype: torch.dtype | None = None) -> Tensor:
+        """log w = log p(x, z) - log q(z | x) (eq. 3), without gradient: z (M, K, B, D) -> (M, K, B).
+
+        `dtype` is the decoders' arithmetic, by default the model's own; sums are in the model's own.
+        """
+        with torch.autocast(z.device.type, dtype, enabled=dtype is not None):
+            scores = self.scores(x, z.flatten(0, 1))
         scaled = sum(self.modalities[name].scaling * score for name, score in scores.items())
         return scaled.unflatten(0, z.shape[:2]) + self.prior().log_prob(z) - posterior.log_prob(z)
 
@@ -138,6 +155,9 @@ class MVAE(MultimodalVAE):
 
     def expert(self, name: str, x: Tensor) -> Family:
         return normal_from_log_variance(*self.modalities[name].encoder(x))
+
+    def experts_given(self, names: Sequence[str]) -> int:
+        return len(names) if self.config.posterior == "moe" else 1
 
     def posterior(self, x: Inputs) -> Mixture:
         if self.config.posterior == "moe":

@@ -1,8 +1,9 @@
 """Objectives: what is reported (a bound, in nats) and what is differentiated (a surrogate), kept apart.
 
 Every importance-weighted objective is a function of the same log-weights, `log w[m, k, b]` of particle k drawn from
-expert m for pair b. The weights are computed once without gradient; only particles that carry weight are then scored
-again with gradient, and an estimator turns them into a surrogate. docs/reproduction.md derives each.
+expert m for pair b. Nearly all of their weight lies on one or two particles, so all are screened once, without
+gradient; those that carry weight are then scored again, in full precision and with gradient, and an estimator turns
+them into a surrogate. docs/reproduction.md derives each.
 
 Shape letters: M experts, K particles, B batch, D latents, N particles kept.
 """
@@ -10,7 +11,6 @@ Shape letters: M experts, K particles, B batch, D latents, N particles kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,40 +19,76 @@ from torch import Tensor
 from mmvae.distributions import Mixture
 from mmvae.models import Inputs, MultimodalVAE
 
-MINIMUM_WEIGHT = 1e-4  # a particle with less of its logarithm's weight gets no backward pass
-
 
 @dataclass(frozen=True)
 class Estimate:
-    """`bound` (B,) in nats, detached; `surrogate`, a scalar whose gradient is the sum of the pairs' gradients."""
+    """What one batch gave.
+
+    bound: (B,), nats, detached. surrogate: a scalar whose gradient is the sum of the pairs' gradients. kept: (B,), the
+    share of a pair's particles that took part in it. dropped: (B,), the share of a pair's weight on the others.
+    """
 
     bound: Tensor
     surrogate: Tensor
+    kept: Tensor
+    dropped: Tensor
+
+    @classmethod
+    def of_all(cls, bound: Tensor, surrogate: Tensor) -> Estimate:
+        """An estimate in which every particle took part."""
+        return cls(bound.detach(), surrogate, torch.ones_like(bound), torch.zeros_like(bound))
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Which particles are worth a backward pass, judged by their log-weights without gradient.
+
+    minimum_weight: of a particle, as a share of its logarithm. rows_per_expert: if given, keep
+    the heaviest rows_per_expert * M * B particles of a whole batch instead, so that shapes are always the same. dtype:
+    the decoders' arithmetic while screening; None is the model's own. The heaviest particle of every logarithm is
+    always kept.
+    """
+
+    minimum_weight: float = 1e-4
+    rows_per_expert: int | None = None
+    dtype: torch.dtype | None = None
+
+    def keep(self, weights: Tensor, inside: tuple[int, ...]) -> Tensor:
+        """Flat positions (N,) of the particles to keep; weights (M, K, B) that sum to one over `inside`."""
+        ranks = weights.masked_fill(weights == weights.amax(inside, keepdim=True), 1).flatten()
+        if self.rows_per_expert is None:
+            return (ranks > self.minimum_weight).nonzero()[:, 0]
+        experts, particles, batch = weights.shape
+        rows = min(self.rows_per_expert, particles) * experts * batch
+        return ranks.topk(rows, sorted=False).indices
 
 
 @dataclass(frozen=True)
 class Particles:
     """The particles kept for the backward pass, one row each.
 
-    z: (N, D), reparameterised through its own expert. weight: (N,), constants that sum to one within a logarithm.
-    expert: (N,), which expert drew the row. posterior: the mixture of each row. log_joint: z (N, D) -> (N,).
+    z: (N, D), reparameterised through its own expert. at: the same values, where the densities were evaluated; an
+    estimator may scale the gradient that leaves it. log_joint: (N,), log p(x, z) there. weight: (N,), constants that
+    sum to one within a logarithm. expert: (N,), which expert drew the row. posterior: the mixture of each row.
     """
 
     z: Tensor
+    at: Tensor
+    log_joint: Tensor
     weight: Tensor
     expert: Tensor
     posterior: Mixture
-    log_joint: Callable[[Tensor], Tensor]
 
 
-def scale_gradient(z: Tensor, factor: Tensor) -> Tensor:
-    """z (N, D) unchanged, its gradient multiplied by the constant `factor` (N,)."""
-    return z.detach() + (z - z.detach()) * factor.detach()[:, None]
+def scale_gradient(z: Tensor, factor: Tensor) -> None:
+    """Multiply the gradient that leaves z (N, D) by the constant `factor` (N,)."""
+    if z.requires_grad:
+        z.register_hook(lambda gradient: gradient * factor.detach()[:, None])
 
 
 def iwae(p: Particles) -> Tensor:
     """The plain gradient of the bound (eq. 6): unbiased."""
-    return p.weight * (p.log_joint(p.z) - p.posterior.log_prob(p.z))
+    return p.weight * (p.log_joint - p.posterior.log_prob(p.at))
 
 
 def stl_iwae(p: Particles) -> Tensor:
@@ -60,13 +96,13 @@ def stl_iwae(p: Particles) -> Tensor:
 
     Sticking the landing (Roeder et al. 2017), biased for K > 1.
     """
-    return p.weight * (p.log_joint(p.z) - p.posterior.detach().log_prob(p.z))
+    return p.weight * (p.log_joint - p.posterior.detach().log_prob(p.at))
 
 
 def dreg_iwae(p: Particles) -> Tensor:
     """Doubly reparameterised, encoder gradients weighted by w squared (eq. 8): unbiased for one expert only."""
-    z = scale_gradient(p.z, p.weight)
-    return p.weight * (p.log_joint(z) - p.posterior.detach().log_prob(z))
+    scale_gradient(p.at, p.weight)
+    return p.weight * (p.log_joint - p.posterior.detach().log_prob(p.at))
 
 
 def dreg_mixture(p: Particles) -> Tensor:
@@ -81,9 +117,9 @@ def dreg_mixture(p: Particles) -> Tensor:
     own = responsibilities[p.expert, rows]
     scores = responsibilities.detach() * p.posterior.log_experts(p.z.detach())
     others = scores.sum(0) - scores[p.expert, rows]
-    z = scale_gradient(p.z, 1 - own + own * p.weight)
+    scale_gradient(p.at, 1 - own + own * p.weight)
     correction = own + others
-    return p.weight * (p.log_joint(z) - fixed.log_prob(z) - (correction - correction.detach()))
+    return p.weight * (p.log_joint - fixed.log_prob(p.at) - (correction - correction.detach()))
 
 
 ESTIMATORS = {
@@ -114,17 +150,14 @@ def _logarithm(objective: str, bound: str) -> tuple[int, ...]:
     return (0, 1) if bound == "tight" and objective != "elbo" else (1,)
 
 
-def normalised_weights(log_weights: Tensor, objective: str, bound: str, minimum_weight: float = 0.0) -> Tensor:
-    """Each particle's share of its logarithm, those below `minimum_weight` put to 0: (M, K, B) -> (M, K, B).
+def normalised_weights(log_weights: Tensor, objective: str, bound: str) -> Tensor:
+    """Each particle's share of its logarithm: (M, K, B) -> (M, K, B).
 
     Sums to one over K for each expert (`elbo`, where all are equal, and `loose`), or over M and K together (`tight`).
     """
     if objective == "elbo":
         return torch.full_like(log_weights, 1 / log_weights.shape[1])
-    inside = _logarithm(objective, bound)
-    weights = (log_weights - log_weights.logsumexp(inside, keepdim=True)).exp()
-    weights = weights.where(weights > minimum_weight, 0)
-    return weights / weights.sum(inside, keepdim=True)
+    return (log_weights - log_weights.logsumexp(_logarithm(objective, bound), keepdim=True)).exp()
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:
@@ -144,28 +177,40 @@ def importance_weighted(
     posterior: Mixture,
     objective: str,
     bound: str,
-    minimum_weight: float = MINIMUM_WEIGHT,
+    screen: Screen | None = None,
 ) -> Estimate:
     """The bound on `x` and the surrogate of `objective`, from standard `noise` (M, K, B, D).
 
-    Particles below `minimum_weight` of their logarithm are left out of the backward pass and the rest renormalised;
-    0 keeps all of them.
+    `screen` says which particles take part in the surrogate, their weights renormalised; None, and the objective
+    `elbo`, whose weights are all equal, score every particle with gradient.
     """
     z = posterior.place(noise)
-    log_weights = model.log_weights(x, z.detach(), posterior)
-    weights = normalised_weights(log_weights, objective, bound, minimum_weight)
-    expert, particle, pair = weights.nonzero(as_tuple=True)
-    kept = {name: image[pair] for name, image in x.items()}
-    particles = Particles(
-        z=z[expert, particle, pair],
-        weight=weights[expert, particle, pair],
-        expert=expert,
-        posterior=posterior.at(pair),
-        log_joint=lambda z: model.log_joint(kept, z),
+    inside = _logarithm(objective, bound)
+    if screen is None or objective == "elbo":
+        log_weights = z.new_zeros(z.shape[:3])
+        kept = torch.arange(log_weights.numel(), device=z.device)
+    else:
+        log_weights = model.log_weights(x, z.detach(), posterior, screen.dtype)
+        kept = screen.keep(normalised_weights(log_weights, objective, bound), inside)
+    rows = torch.unravel_index(kept, log_weights.shape)
+    expert, _, pair = rows
+    drawn, own = z[rows], posterior.at(pair)
+    at = drawn.clone()
+    log_joint = model.log_joint({name: image[pair] for name, image in x.items()}, at)
+    with torch.no_grad():
+        log_weights = log_weights.index_put(rows, log_joint - own.log_prob(drawn))
+        included = torch.zeros_like(log_weights, dtype=torch.bool).flatten().index_fill(0, kept, True)
+        included = included.view_as(log_weights)
+        weights = normalised_weights(log_weights.where(included, -math.inf), objective, bound)
+        dropped = 1 - normalised_weights(log_weights, objective, bound).where(included, 0).sum(inside)
+    surrogate = ESTIMATORS[objective](Particles(drawn, at, log_joint, weights[rows], expert, own)).sum()
+    logarithms = log_weights.shape[:2].numel() // math.prod(log_weights.shape[i] for i in inside)
+    return Estimate(
+        bound_value(log_weights, objective, bound),
+        surrogate / logarithms,
+        included.float().mean((0, 1)),
+        dropped.clamp_min(0).view(logarithms, -1).mean(0),
     )
-    logarithms = 1 if 0 in _logarithm(objective, bound) else len(posterior)
-    surrogate = ESTIMATORS[objective](particles).sum() / logarithms
-    return Estimate(bound_value(log_weights, objective, bound), surrogate)
 
 
 def importance_elbo(model: MultimodalVAE, x: Inputs, noise: Tensor, posterior: Mixture) -> Estimate:
@@ -192,7 +237,7 @@ def importance_elbo(model: MultimodalVAE, x: Inputs, noise: Tensor, posterior: M
     ratios = torch.where(own, torch.ones_like(ratios), ratios)
     kl = posterior.experts.kl(model.prior()).sum(-1)
     values = (ratios * log_likelihoods).sum(1).mean((0, 1)) - kl.mean(0)
-    return Estimate(values.detach(), values.sum())
+    return Estimate.of_all(values, values.sum())
 
 
 def subsets(names: list[str], extra: int, generator: torch.Generator) -> list[list[str]]:
@@ -224,18 +269,17 @@ def likelihood_and_kl(model: MultimodalVAE, x: Inputs, noise: Tensor, posterior:
 
 
 def subsampled_elbo(
-    model: MultimodalVAE, x: Inputs, generator: torch.Generator, annealing: float = 1.0, extra: int = 1
+    model: MultimodalVAE, x: Inputs, noise: list[tuple[list[str], Tensor]], annealing: Tensor
 ) -> Estimate:
     """MVAE's training objective (Wu and Goodman 2018, section 2.2): the sum of the ELBOs of sub-sampled modalities.
 
-    One particle per expert; `annealing` multiplies the KL in the surrogate. The reported bound is the un-annealed
-    ELBO of all modalities.
+    `noise`: the subsets, all modalities first, with standard noise (M, 1, B, D) for the posterior given each;
+    `annealing` multiplies the KL in the surrogate. The reported bound is the un-annealed ELBO of all modalities.
     """
     terms = []
-    for names in subsets(list(x), extra, generator):
+    for names, standard in noise:
         given = {name: x[name] for name in names}
-        posterior = model.posterior(given)
-        terms.append(likelihood_and_kl(model, given, posterior.noise(1, generator), posterior))
+        terms.append(likelihood_and_kl(model, given, standard, model.posterior(given)))
     surrogate = sum((likelihood - annealing * kl).sum() for likelihood, kl in terms)
     likelihood, kl = terms[0]
-    return Estimate((likelihood - kl).detach(), surrogate)
+    return Estimate.of_all(likelihood - kl, surrogate)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from tqdm import tqdm
 
 from mmvae import objectives
 from mmvae.batches import shuffled_batches
+from mmvae.checkpoints import Checkpoint, Progress
 from mmvae.data.pairs import Pairs
-from mmvae.models import Inputs, MultimodalVAE
+from mmvae.losses import Loss
+from mmvae.models import MultimodalVAE
+from mmvae.processes import ALONE, Processes, ProcessesError
+from mmvae.updates import GraphedUpdate, Update, adam
 
 VALIDATION_PAIRS = 500
 VALIDATION_PARTICLES = 10
-
-Loss = Callable[[MultimodalVAE, Inputs, torch.Generator, float], objectives.Estimate]
+LOOK_EVERY = {"cpu": 1, "cuda": 100}  # updates between looks at the bound, for which a GPU has to be waited for
 
 
 class TrainingError(RuntimeError):
@@ -33,28 +36,8 @@ class Budget:
     batch_size: int
     learning_rate: float
 
-
-def importance_weighted_loss(objective: str, bound: str, particles: int) -> Loss:
-    """The loss of MMVAE and the single VAEs, with K = `particles` from each expert."""
-
-    def loss(model: MultimodalVAE, x: Inputs, generator: torch.Generator, _: float) -> objectives.Estimate:
-        posterior = model.posterior(x)
-        noise = posterior.noise(particles, generator)
-        if objective == "importance_elbo":
-            return objectives.importance_elbo(model, x, noise, posterior)
-        return objectives.importance_weighted(model, x, noise, posterior, objective, bound)
-
-    return loss
-
-
-def subsampled_elbo_loss(annealing_share: float) -> Loss:
-    """MVAE's loss: its KL is annealed from 0 to 1 over the first `annealing_share` of training."""
-
-    def loss(model: MultimodalVAE, x: Inputs, generator: torch.Generator, progress: float) -> objectives.Estimate:
-        annealing = min(1.0, progress / annealing_share) if annealing_share > 0 else 1.0
-        return objectives.subsampled_elbo(model, x, generator, annealing)
-
-    return loss
+    def steps_per_epoch(self, pairs: int) -> int:
+        return math.ceil((self.pairs_per_epoch or pairs) / self.batch_size)
 
 
 @torch.no_grad()
@@ -67,7 +50,7 @@ def validate(model: MultimodalVAE, data: Pairs, loss: Loss, particles: int, gene
         part = {name: image[start : start + 250] for name, image in x.items()}
         posterior = model.posterior(part)
         log_weights = model.log_weights(part, posterior.sample(particles, generator), posterior)
-        row = {"bound_validation": loss(model, part, generator, 1.0).bound}
+        row = {"bound_validation": loss.held_out(model, part, log_weights, generator)}
         for name, image in part.items():
             row[f"kl_{name}"] = model.posterior({name: image}).experts.kl(model.prior()).sum((0, -1))
         row["ess"] = objectives.effective_sample_size(log_weights).mean(0)
@@ -87,49 +70,88 @@ def train(
     seed: int,
     particles: int = VALIDATION_PARTICLES,
     title: str = "",
+    checkpoint: Checkpoint | None = None,
+    processes: Processes = ALONE,
 ) -> list[dict]:
     """Raise the model's bound with Adam (AMSGrad), in place; one row of the training curve for each epoch.
 
     The surrogate is summed over the batch, as in the released code. `particles` is the K of the curve's effective
-    sample size and shares.
+    sample size and shares. With a `checkpoint`, an interrupted run goes on where it was last written, to the same
+    weights as one that was never interrupted.
 
     Raises:
         TrainingError: the bound is not finite; names epoch, batch and the last finite bound.
+        FileError: the checkpoint is damaged.
+        ProcessesError: a batch has fewer pairs than there are processes.
     """
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
-    order = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(model.parameters(), lr=budget.learning_rate, amsgrad=True, fused=True)
-    per_epoch = math.ceil((budget.pairs_per_epoch or len(training)) / budget.batch_size)
+    optimiser = adam(model, budget.learning_rate)
+    progress = _resume(checkpoint, model, optimiser, generator, processes)
+    update = Update(model, loss, optimiser, training, processes)
+    update = GraphedUpdate(update) if device.type == "cuda" else update
+    part = processes.rows(budget.batch_size)
+    per_epoch = budget.steps_per_epoch(len(training))
     steps = per_epoch * budget.epochs
-    batches = shuffled_batches(len(training), budget.batch_size, steps, order)
-    curve, last = [], math.nan
-    with tqdm(total=steps * budget.batch_size, desc=title, unit="pair", mininterval=1.0, dynamic_ncols=True) as bar:
-        for epoch in range(1, budget.epochs + 1):
-            bounds = []
-            for batch in range(per_epoch):
-                progress = ((epoch - 1) * per_epoch + batch) / steps
-                estimate = loss(model, training.batch(next(batches).to(device)), generator, progress)
-                bound = float(estimate.bound.mean())
-                if not math.isfinite(bound):
-                    raise TrainingError(
-                        f"{title}: the bound is {bound} in epoch {epoch}, batch {batch + 1} of {per_epoch}; the last "
-                        f"finite value was {last:.4f} nats a pair. Lower the learning rate."
-                    )
-                optimiser.zero_grad(set_to_none=True)
-                (-estimate.surrogate).backward()
-                optimiser.step()
-                bounds.append(bound)
-                last = bound
-                bar.update(budget.batch_size)
-                bar.set_postfix(bound=f"{bound:.1f}", refresh=False)
-            held_out = torch.Generator(device).manual_seed(seed)
-            curve.append(
-                {
-                    "epoch": epoch,
-                    "pairs": epoch * per_epoch * budget.batch_size,
-                    "bound_train": sum(bounds) / len(bounds),
-                    **validate(model, validation, loss, particles, held_out),
-                }
-            )
-    return curve
+    batches = shuffled_batches(len(training), budget.batch_size, steps, torch.Generator().manual_seed(seed))
+    last = math.nan
+    with _bar(title, steps, progress.step, budget.batch_size, processes.first) as bar:
+        for step, batch in enumerate(islice(batches, progress.step, None), progress.step):
+            noise = loss.noise(model, budget.batch_size, generator)
+            noise = [(names, standard[:, :, part]) for names, standard in noise]
+            annealing = torch.tensor(loss.annealing(step / steps), device=device)
+            progress.sums += update(batch[part].to(device), noise, annealing)
+            progress.step = step + 1
+            epoch, done = step // per_epoch + 1, step % per_epoch + 1
+            bar.update(budget.batch_size)
+            if done % LOOK_EVERY[device.type] and done != per_epoch:
+                continue
+            means = (progress.sums / (done * budget.batch_size)).tolist()
+            if not math.isfinite(means[0]):
+                raise TrainingError(
+                    f"{title}: the bound is {means[0]} in epoch {epoch}, batch {done} of {per_epoch}; the last finite "
+                    f"mean was {last:.4f} nats a pair. Lower the learning rate."
+                )
+            last = means[0]
+            bar.set_postfix(bound=f"{last:.1f}", refresh=False)
+            if done == per_epoch:
+                row = {"epoch": epoch, "pairs": progress.step * budget.batch_size}
+                row |= dict(zip(("bound_train", "kept", "dropped_weight"), means, strict=True))
+                if processes.first:
+                    held_out = torch.Generator(device).manual_seed(seed)
+                    row |= validate(model, validation, loss, particles, held_out)
+                progress.curve.append(row)
+                progress.sums.zero_()
+            if checkpoint and processes.first and checkpoint.due():
+                checkpoint.write(model, optimiser, generator, progress)
+    return progress.curve
+
+
+def _resume(
+    checkpoint: Checkpoint | None,
+    model: MultimodalVAE,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator,
+    processes: Processes,
+) -> Progress:
+    """Where the run stands: at its start, or where its checkpoint was written."""
+    start = Progress(0, [], torch.zeros(3, dtype=torch.float64, device=generator.device))
+    progress = (checkpoint.read(model, optimiser, generator) if checkpoint else None) or start
+    if progress.step != processes.from_first(progress.step):
+        raise ProcessesError(
+            f"process {processes.rank} does not find the checkpoint of the first one at {checkpoint.path}; put it on a "
+            f"disk that all of them read, or remove it to start over"
+        )
+    return progress
+
+
+def _bar(title: str, steps: int, done: int, batch_size: int, shown: bool) -> tqdm:
+    return tqdm(
+        total=steps * batch_size,
+        initial=done * batch_size,
+        desc=title,
+        unit="pair",
+        mininterval=1.0,
+        dynamic_ncols=True,
+        **({} if shown else {"disable": True}),
+    )

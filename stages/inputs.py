@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -16,8 +19,13 @@ class DigitPairs:
     def __init__(self, data_set: str, device: torch.device):
         self.names = tuple(config.DIGIT_SETS[data_set])
         self.device = device
-        self._prepared = read_arrays(f"data/prepared/{data_set}.npz")
-        self._pairs = read_arrays(f"data/pairs/{data_set}.npz")
+        self._files = (f"data/prepared/{data_set}.npz", f"data/pairs/{data_set}.npz")
+        self._prepared, self._pairs = (read_arrays(path) for path in self._files)
+
+    @property
+    def digest(self) -> str:
+        """A hash of all images and pairs."""
+        return "".join(hashlib.file_digest(Path(path).open("rb"), "sha256").hexdigest() for path in self._files)
 
     def split(self, split: str, names: tuple[str, ...] = ()) -> Pairs:
         """All pairs of a split, of all or some modalities."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 
 from mmvae import config, models
+from mmvae.checkpoints import Checkpoint
 from mmvae.device import find_device
 from mmvae.files import write_csv
+from mmvae.losses import Loss
 from mmvae.models import ModelConfig
-from mmvae.training import Budget, Loss, train
+from mmvae.processes import Processes
+from mmvae.training import Budget, train
 from stages.inputs import DigitPairs
+
+CHECKPOINTS = Path(".checkpoints")
 
 
 def budget(train: config.Train) -> Budget:
@@ -26,9 +34,12 @@ def model_config(data_set: str, networks: config.Networks, model: str, **choices
 def train_and_write(
     data_set: str, name: str, seed: int, model_config: ModelConfig, loss: Loss, budget: Budget, particles: int
 ) -> None:
-    """Train one run and write its weights and its training curve."""
+    """Train one run and write its weights and its training curve; go on with it if it was interrupted."""
     device = find_device()
+    processes = Processes.join(device)
     pairs = DigitPairs(data_set, device)
+    settings = [model_config, loss, budget, seed, particles, device.type, torch.__version__, pairs.digest]
+    checkpoint = Checkpoint(CHECKPOINTS / f"{data_set}_{name}_{seed}_{_key(settings)}.safetensors")
     modalities = tuple(model_config.modalities)
     torch.manual_seed(seed)
     model = models.build(model_config).to(device)
@@ -41,6 +52,20 @@ def train_and_write(
         seed,
         particles,
         title=f"{data_set} {name} seed {seed}",
+        checkpoint=checkpoint,
+        processes=processes,
     )
-    models.save(f"models/{data_set}/{name}/{seed}.safetensors", model)
-    write_csv(f"plots/{data_set}/curves/{name}_{seed}.csv", curve)
+    if processes.first:
+        models.save(f"models/{data_set}/{name}/{seed}.safetensors", model)
+        write_csv(f"plots/{data_set}/curves/{name}_{seed}.csv", curve)
+        checkpoint.remove()
+    processes.leave()
+
+
+def _key(settings: list) -> str:
+    """A name for everything that a run depends on: its settings, its data and the code that is loaded."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for name, module in sorted(sys.modules.items()):
+        if name.partition(".")[0] in ("mmvae", "stages") and module.__file__:
+            digest.update(Path(module.__file__).read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,7 +1,8 @@
 """Train MMVAE with the loose (eq. 3) or the tight (eq. 5) bound."""
 
 from mmvae import config
-from mmvae.training import importance_weighted_loss
+from mmvae.device import find_device
+from mmvae.losses import importance_weighted
 from stages import arguments, run, runs
 
 
@@ -14,7 +15,7 @@ def main() -> None:
         f"mmvae_{given.bound}",
         given.seed,
         runs.model_config(given.set, params.networks[given.set], "mmvae"),
-        importance_weighted_loss(params.objective, given.bound, train.particles),
+        importance_weighted(params.objective, given.bound, train.particles, find_device()),
         runs.budget(train),
         train.particles,
     )

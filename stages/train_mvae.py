@@ -1,7 +1,8 @@
 """Train MVAE with its product of experts, or with a mixture in its recipe (appendix E)."""
 
 from mmvae import config
-from mmvae.training import VALIDATION_PARTICLES, subsampled_elbo_loss
+from mmvae.losses import SubsampledElbo
+from mmvae.training import VALIDATION_PARTICLES
 from stages import arguments, run, runs
 
 
@@ -15,7 +16,7 @@ def main() -> None:
         f"mvae_{given.posterior}",
         given.seed,
         runs.model_config(given.set, networks, "mvae", posterior=given.posterior, likelihood=mvae.likelihood),
-        subsampled_elbo_loss(mvae.annealing_share),
+        SubsampledElbo(mvae.annealing_share),
         runs.budget(params.train[given.set]),
         VALIDATION_PARTICLES,
     )

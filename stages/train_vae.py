@@ -1,7 +1,8 @@
 """Train a VAE of one modality: the grey or the colour images of the same pairs."""
 
 from mmvae import config
-from mmvae.training import importance_weighted_loss
+from mmvae.device import find_device
+from mmvae.losses import importance_weighted
 from stages import arguments, run, runs
 
 
@@ -15,7 +16,7 @@ def main() -> None:
         f"vae_{given.image}",
         given.seed,
         runs.model_config(given.set, params.networks[given.set], "vae", modalities=modalities),
-        importance_weighted_loss(params.objective, "loose", train.particles),
+        importance_weighted(params.objective, "loose", train.particles, find_device()),
         runs.budget(train),
         train.particles,
     )

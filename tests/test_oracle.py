@@ -9,6 +9,7 @@ from mmvae import objectives
 from mmvae.distributions import Mixture
 from mmvae.evaluation.likelihood import Samples
 from mmvae.models import ModelConfig, build
+from mmvae.objectives import Screen
 
 ORACLE = SHARED / "oracle"
 RELATIVE = 1e-9
@@ -82,11 +83,12 @@ def test_log_weights(model, oracle, pair, noise):
     torch.testing.assert_close(log_weights, oracle["value/log_weights"], rtol=RELATIVE, atol=0)
 
 
+@pytest.mark.parametrize("screen", [None, Screen(minimum_weight=0)], ids=["dense", "screened"])
 @pytest.mark.parametrize("bound", ["loose", "tight"])
 @pytest.mark.parametrize(("objective", "key"), [("iwae", "iwae"), ("stl_iwae", "stl"), ("dreg_iwae", "dreg")])
-def test_importance_weighted(model, oracle, pair, noise, objective, key, bound):
+def test_importance_weighted(model, oracle, pair, noise, objective, key, bound, screen):
     posterior = model.posterior(pair)
-    estimate = objectives.importance_weighted(model, pair, noise, posterior, objective, bound, minimum_weight=0)
+    estimate = objectives.importance_weighted(model, pair, noise, posterior, objective, bound, screen)
     reported = estimate.bound.sum() if objective == "iwae" else estimate.surrogate.detach()
     torch.testing.assert_close(reported, oracle[f"value/{key}_{bound}"], rtol=RELATIVE, atol=0)
     torch.testing.assert_close(estimate.bound.sum(), oracle[f"value/iwae_{bound}"], rtol=RELATIVE, atol=0)

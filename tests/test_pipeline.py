@@ -17,7 +17,7 @@ CONSTANT = "data/params_checked.txt"
 
 
 def module(stage: dict) -> str:
-    return re.search(r"python -m (stages\.\w+)", stage["cmd"]).group(1)
+    return re.search(r"-m (stages\.\w+)", stage["cmd"]).group(1)
 
 
 def paths(entries: list) -> list[str]:

@@ -1,49 +1,38 @@
-"""The training loop: it learns, repeats itself exactly, anneals, and stops at the first non-finite bound."""
+"""The training loop: it learns, repeats itself exactly, anneals, stops at the first NaN, and survives interruption."""
 
 import math
+from dataclasses import dataclass, field, replace
 
-import numpy as np
 import pytest
 import torch
+from toys import toy_model, toy_pairs
 
-from mmvae import objectives, training
+from mmvae import losses, training
 from mmvae.batches import shuffled_batches
-from mmvae.data.pairs import Pairs
-from mmvae.models import ModelConfig, build, load, save
+from mmvae.checkpoints import Checkpoint
+from mmvae.files import FileError
+from mmvae.models import load, save
+from mmvae.objectives import Screen
 
-KINDS = {"a": "grey", "b": "colour"}
-BUDGET = training.Budget(epochs=2, pairs_per_epoch=96, batch_size=16, learning_rate=1e-3)
-
-
-def data(pairs: int = 64) -> Pairs:
-    rng = np.random.default_rng(0)
-    images = {
-        "a": rng.integers(0, 256, (8, 1, 28, 28), np.uint8),
-        "b": rng.integers(0, 256, (8, 3, 32, 32), np.uint8),
-    }
-    index = {name: rng.integers(0, 8, pairs, np.int32) for name in images}
-    return Pairs(images, index, torch.device("cpu"))
+BUDGET = training.Budget(epochs=2, pairs_per_epoch=96, batch_size=16, learning_rate=5e-3)
 
 
-def model(kind: str = "mmvae", **choices) -> torch.nn.Module:
-    torch.manual_seed(0)
-    return build(ModelConfig(kind, KINDS, latents=4, hidden=16, channels=4, **choices))
-
-
-def fit(trained, loss, budget=BUDGET):
-    return training.train(trained, loss, data(), data(40), budget, seed=0, particles=3, title="a run")
+def fit(trained, loss, budget=BUDGET, **choices):
+    return training.train(
+        trained, loss, toy_pairs(), toy_pairs(40), budget, seed=0, particles=3, title="a run", **choices
+    )
 
 
 LOSSES = [
-    ("mmvae", training.importance_weighted_loss("dreg_mixture", "tight", 3)),
-    ("mmvae", training.importance_weighted_loss("importance_elbo", "loose", 1)),
-    ("mvae", training.subsampled_elbo_loss(0.4)),
+    ("mmvae", losses.ImportanceWeighted("dreg_mixture", "tight", 3, Screen(dtype=torch.bfloat16))),
+    ("mmvae", losses.ImportanceElbo("importance_elbo", "loose", 1)),
+    ("mvae", losses.SubsampledElbo(0.4)),
 ]
 
 
 @pytest.mark.parametrize(("kind", "loss"), LOSSES)
 def test_same_seed_same_weights_and_a_rising_bound(kind, loss):
-    first, second = model(kind), model(kind)
+    first, second = toy_model(kind), toy_model(kind)
     curve = fit(first, loss)
     assert curve == fit(second, loss)
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
@@ -53,39 +42,70 @@ def test_same_seed_same_weights_and_a_rising_bound(kind, loss):
 
 
 def test_the_curve_says_what_it_measured():
-    row = fit(model(), LOSSES[0][1])[-1]
+    row = fit(toy_model(), LOSSES[0][1])[-1]
     assert set(row) == {
-        *("epoch", "pairs", "bound_train", "bound_validation", "ess"),
+        *("epoch", "pairs", "bound_train", "bound_validation", "ess", "kept", "dropped_weight"),
         *("kl_a", "kl_b", "share_a", "share_b"),
     }
     assert row["share_a"] + row["share_b"] == pytest.approx(1, abs=1e-5)
     assert 1 <= row["ess"] <= 3
     assert row["kl_a"] > 0
+    assert 1 / 6 <= row["kept"] <= 1
+    assert 0 <= row["dropped_weight"] < 1e-3
+
+
+@dataclass(frozen=True)
+class Interrupted(losses.ImportanceWeighted):
+    """Breaks at its `last` evaluation: with a NaN, or by a signal."""
+
+    last: int = 4
+    by: type[BaseException] | None = None
+    calls: list = field(default_factory=list)
+
+    def __call__(self, trained, x, noise, annealing):
+        self.calls.append(annealing)
+        estimate = super().__call__(trained, x, noise, annealing)
+        if len(self.calls) < self.last:
+            return estimate
+        if self.by:
+            raise self.by
+        return replace(estimate, bound=estimate.bound * math.nan)
 
 
 def test_a_non_finite_bound_stops_training_and_says_where():
-    calls = []
-
-    def loss(trained, x, generator, progress):
-        estimate = LOSSES[0][1](trained, x, generator, progress)
-        calls.append(progress)
-        bound = estimate.bound if len(calls) < 4 else estimate.bound * math.nan
-        return objectives.Estimate(bound, estimate.surrogate)
-
     with pytest.raises(
         training.TrainingError, match=r"a run: the bound is nan in epoch 1, batch 4 of 6.*-\d+\.\d+ nats"
     ):
-        fit(model(), loss)
+        fit(toy_model(), Interrupted("iwae", "loose", 3))
 
 
-def test_annealing_follows_progress(monkeypatch):
-    seen = []
-    monkeypatch.setattr(objectives, "subsampled_elbo", lambda *_: seen.append(_[-1]))
-    loss = training.subsampled_elbo_loss(0.4)
-    for progress in (0.0, 0.1, 0.4, 0.9):
-        loss(None, {}, None, progress)
-    training.subsampled_elbo_loss(0.0)(None, {}, None, 0.0)
-    assert seen == pytest.approx([0, 0.25, 1, 1, 1])
+def test_annealing_follows_progress():
+    loss = losses.SubsampledElbo(0.4)
+    assert [loss.annealing(progress) for progress in (0.0, 0.1, 0.4, 0.9)] == pytest.approx([0, 0.25, 1, 1])
+    assert losses.SubsampledElbo(0.0).annealing(0.0) == 1
+
+
+@pytest.mark.parametrize("last", [3, 9])
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, last):
+    loss = losses.ImportanceWeighted("dreg_iwae", "loose", 3, Screen())
+    whole = toy_model()
+    curve = fit(whole, loss)
+    checkpoint = Checkpoint(tmp_path / "run.safetensors", seconds=0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(toy_model(), Interrupted("dreg_iwae", "loose", 3, Screen(), last, KeyboardInterrupt), checkpoint=checkpoint)
+    continued = toy_model()
+    counting = Interrupted("dreg_iwae", "loose", 3, Screen(), last=1000)
+    assert fit(continued, counting, checkpoint=checkpoint) == curve
+    assert len(counting.calls) == 12 - (last - 1)
+    for a, b in zip(whole.parameters(), continued.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert [list(row) for row in curve] == [list(row) for row in fit(toy_model(), loss, checkpoint=checkpoint)]
+
+
+def test_a_damaged_checkpoint_says_what_to_do(tmp_path):
+    (tmp_path / "run.safetensors").write_bytes(b"not weights")
+    with pytest.raises(FileError, match=r"run\.safetensors cannot be used; remove it to start over"):
+        fit(toy_model(), LOSSES[0][1], checkpoint=Checkpoint(tmp_path / "run.safetensors"))
 
 
 def test_batches_pass_over_everything_before_repeating():
@@ -94,16 +114,16 @@ def test_batches_pass_over_everything_before_repeating():
 
 
 def test_pairs_are_images_over_255():
-    pairs = data()
+    pairs = toy_pairs()
     batch = pairs.batch(torch.tensor([3, 5]))
-    expected = pairs.images["b"][pairs.index["b"][5]].float() / 255
+    expected = pairs.images["b"][pairs.index["b"][5]].permute(2, 0, 1).float() / 255
     torch.testing.assert_close(batch["b"][1], expected)
     assert batch["a"].shape == (2, 1, 28, 28)
 
 
 @pytest.mark.parametrize("kind", ["mmvae", "mvae"])
-def test_a_saved_model_is_the_same_model(kind, tmp_path):
-    trained = model(kind, likelihood_scale=0.5)
+def test_a_saved_model_is_the_same_toy_model(kind, tmp_path):
+    trained = toy_model(kind, likelihood_scale=0.5)
     path = tmp_path / "0.safetensors"
     save(path, trained)
     loaded = load(path)

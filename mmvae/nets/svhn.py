@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Encoder(nn.Module):
@@ -22,17 +24,49 @@ class Encoder(nn.Module):
         return self.loc(h).flatten(1), self.scale_logits(h).flatten(1)
 
 
+class FromOnePixel(nn.ConvTranspose2d):
+    """A transposed convolution of images of one pixel, computed as the matrix product that it is."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, D) -> (N, C, height of the kernel, its width)."""
+        _, channels, height, width = self.weight.shape
+        weight = self.weight.permute(2, 3, 1, 0).flatten(0, 2)
+        h = functional.linear(z, weight, self.bias.repeat(height * width))
+        return h.view(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+class ToFewChannels(nn.ConvTranspose2d):
+    """A 4x4 transposed convolution of stride 2 and padding 1, computed as a 2x2 convolution and a shuffle of pixels.
+
+    Where the channels made are few, that takes half the time or less.
+    """
+
+    def __init__(self, inside: int, outside: int):
+        super().__init__(inside, outside, 4, 2, 1)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', 2H, 2W)."""
+        inside, outside = self.weight.shape[:2]
+        weight = self.weight.reshape(inside, outside, 2, 2, 2, 2).flip(
+            2, 4
+        )  # kernel rows and columns 2t + a, last t first
+        weight = weight.permute(1, 3, 5, 0, 2, 4).reshape(4 * outside, inside, 2, 2)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        phases = functional.conv2d(h, weight, self.bias.repeat_interleave(4), padding=1)
+        return functional.pixel_shuffle(phases, 2)[..., 1:-1, 1:-1]
+
+
 class Decoder(nn.Module):
     """Four 4x4 transposed convolutions: 1 -> 4 -> 8 -> 16 -> 32 pixels wide, sigmoid."""
 
     def __init__(self, latents: int, channels: int = 32):
         super().__init__()
-        self.upconv1 = nn.ConvTranspose2d(latents, 4 * channels, 4)
+        self.upconv1 = FromOnePixel(latents, 4 * channels, 4)
         self.upconv2 = nn.ConvTranspose2d(4 * channels, 2 * channels, 4, 2, 1)
         self.upconv3 = nn.ConvTranspose2d(2 * channels, channels, 4, 2, 1)
-        self.upconv4 = nn.ConvTranspose2d(channels, 3, 4, 2, 1)
+        self.upconv4 = ToFewChannels(channels, 3)
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, D) -> mean pixels in (0, 1), (N, 3, 32, 32)."""
-        h = self.upconv1(z[:, :, None, None]).relu()
-        return self.upconv4(self.upconv3(self.upconv2(h).relu()).relu()).sigmoid()
+        h = self.upconv2(self.upconv1(z).relu()).relu()
+        return self.upconv4(self.upconv3(h).relu()).sigmoid()

@@ -1,0 +1,60 @@
+"""Two processes against one, on the CPU."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+
+from mmvae.files import read_csv
+from mmvae.models import load
+from mmvae.processes import Processes, ProcessesError
+
+SCRIPT = """
+import sys
+sys.path.insert(0, "tests")
+import torch
+from toys import toy_model, toy_pairs
+from mmvae import files, losses, models, training
+from mmvae.objectives import Screen
+from mmvae.processes import Processes
+kind, out = sys.argv[1:]
+loss = losses.SubsampledElbo(0.4) if kind == "mvae" else losses.ImportanceWeighted("dreg_iwae", "loose", 5, Screen())
+model = toy_model(kind)
+processes = Processes.join(torch.device("cpu"))
+budget = training.Budget(2, 60, 15, 1e-3)
+curve = training.train(model, loss, toy_pairs(), toy_pairs(20), budget, 0, 5, processes=processes)
+if processes.first:
+    models.save(f"{out}.safetensors", model)
+    files.write_csv(f"{out}.csv", curve)
+processes.leave()
+"""
+
+
+@pytest.mark.parametrize("kind", ["mmvae", "mvae"])
+def test_two_processes_train_like_one(kind, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    launchers = {"one": [], "two": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]}
+    for name, launcher in launchers.items():
+        subprocess.run(
+            [sys.executable, *launcher, str(script), kind, str(tmp_path / name)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"},
+            check=True,
+            timeout=300,
+        )
+    one, two = (load(tmp_path / f"{name}.safetensors") for name in launchers)
+    for (name, a), b in zip(one.named_parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-5, msg=name)
+    for a, b in zip(*(read_csv(tmp_path / f"{name}.csv") for name in launchers), strict=True):
+        assert a == pytest.approx(b, rel=1e-4, abs=1e-5)
+
+
+def test_parts_make_up_the_batch():
+    parts = [Processes(rank, 3).rows(16) for rank in range(3)]
+    assert [part.start for part in parts] + [parts[-1].stop] == [0, 5, 10, 16]
+    with pytest.raises(ProcessesError, match="a batch of 2 cannot be divided among 3 processes"):
+        Processes(0, 3).rows(2)
