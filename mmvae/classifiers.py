@@ -19,6 +19,7 @@ from mmvae.files import read_weights, write_weights
 
 LENET, STRONG = "lenet", "strong"
 BATCH = 128
+PREDICTED_AT_ONCE = {"cpu": 128, "cuda": 8192}
 LEARNING_RATE = 1e-3
 MAXIMUM_SHIFT = 2  # pixels, in the training of the strong classifiers
 
@@ -101,7 +102,7 @@ def train(
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor) -> Tensor:
     """Digits of images in [0, 1]: (n, C, H, W) -> (n,)."""
-    return torch.cat([model(part).argmax(1) for part in images.split(BATCH)])
+    return torch.cat([model(part).argmax(1) for part in images.split(PREDICTED_AT_ONCE[images.device.type])])
 
 
 def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray, device: torch.device) -> float:

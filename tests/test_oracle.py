@@ -138,3 +138,4 @@ def test_likelihood_estimators(model, oracle, pair, noise, monkeypatch):
             alone = Samples.draw(model, pair, [expert], 5, torch.Generator())
             expected = oracle[f"likelihood/{name}_from_{expert}"]
             torch.testing.assert_close(alone.from_mixture(name).sum(), expected, rtol=RELATIVE, atol=0)
+            torch.testing.assert_close(both.of(expert).from_mixture(name).sum(), expected, rtol=RELATIVE, atol=0)

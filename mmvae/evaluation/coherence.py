@@ -9,7 +9,7 @@ from torch import Tensor
 from mmvae.classifiers import Judges, predict
 from mmvae.models import Inputs, MultimodalVAE
 
-DECODED_AT_ONCE = 500
+DECODED_AT_ONCE = {"cpu": 256, "cuda": 8192}
 
 Seen = dict[str, dict[str, np.ndarray]]  # kind of classifier -> modality -> digits (n,)
 
@@ -25,7 +25,7 @@ def entropy(digits: np.ndarray) -> float:
 def see(model: MultimodalVAE, z: Tensor, judges: Judges) -> Seen:
     """The digit that each classifier sees in each modality's predicted mean: z (n, D)."""
     parts: dict[str, dict[str, list[np.ndarray]]] = {kind: {name: [] for name in model.modalities} for kind in judges}
-    for some in z.split(DECODED_AT_ONCE):
+    for some in z.split(DECODED_AT_ONCE[z.device.type]):
         for name in model.modalities:
             mean = model.mean(name, some)
             for kind, classifiers in judges.items():

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mmvae.models import Inputs, MultimodalVAE
 
-PAIRS_AT_ONCE = 25
+PAIRS_AT_ONCE = {"cpu": 25, "cuda": 250}  # with some thousand samples of each
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,12 @@ class Samples:
             model.prior().log_prob(z).double(),
             posterior.log_experts(z).double(),
         )
+
+    def of(self, name: str) -> Samples:
+        """The samples of one expert of a mixture: those of the posterior given that modality alone."""
+        m = self.names.index(name)
+        likelihoods = {modality: values[m : m + 1] for modality, values in self.likelihoods.items()}
+        return Samples((name,), likelihoods, self.log_prior[m : m + 1], self.log_experts[m : m + 1, m : m + 1])
 
     def joint(self, scaling: dict[str, float] | None = None) -> Tensor:
         """log p(x_1, ..., x_M) from all samples and the mixture's density: (B,). `scaling` multiplies likelihoods."""
@@ -85,8 +91,9 @@ def likelihoods(model: MultimodalVAE, x: Inputs, samples: int, seed: int) -> dic
     names = list(model.modalities)
     chunks: dict[str, list[Tensor]] = {}
     total = len(x[names[0]])
-    for start in range(0, total, PAIRS_AT_ONCE):
-        part = {name: x[name][start : start + PAIRS_AT_ONCE] for name in names}
+    at_once = PAIRS_AT_ONCE[generator.device.type]
+    for start in range(0, total, at_once):
+        part = {name: x[name][start : start + at_once] for name in names}
         for key, value in _estimates(model, part, names, samples, generator).items():
             chunks.setdefault(key, []).append(value)
     values = {key: torch.cat(parts).cpu().numpy() for key, parts in chunks.items()}
@@ -103,12 +110,18 @@ def likelihoods(model: MultimodalVAE, x: Inputs, samples: int, seed: int) -> dic
 def _estimates(
     model: MultimodalVAE, x: Inputs, names: list[str], samples: int, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Every estimator for each pair, (B,), keyed '<estimator>/<modality>' or '<estimator>'."""
-    alone = {name: Samples.draw(model, x, [name], samples, generator) for name in names}
+    """Every estimator for each pair, (B,), keyed '<estimator>/<modality>' or '<estimator>'.
+
+    A mixture's experts are the posteriors given one modality, so their samples serve both; a product's do not.
+    """
+    both = Samples.draw(model, x, names, samples, generator)
+    alone = {
+        name: both.of(name) if name in both.names else Samples.draw(model, x, [name], samples, generator)
+        for name in names
+    }
     values = {f"from_{n}/{m}": alone[n].from_mixture(m) for n in names for m in names}
     if len(names) == 1:
         return values
-    both = Samples.draw(model, x, names, samples, generator)
     budget = samples // len(both.names)
     values["joint"] = both.joint()
     values["joint_scaled"] = both.joint({name: model.modalities[name].scaling for name in names})
