@@ -18,8 +18,8 @@ lint: $(BIN)/ruff ## style and formatting
 paper: $(BIN)/dvc ## the paper's experiment: real data, its budget, five seeds (a GPU is advised)
 	dvc exp run -S 'digit_sets=[mnist_svhn]' -S 'seeds=[0,1,2,3,4]' -S objective=dreg_iwae
 
-clean: $(BIN)/dvc ## remove the pipeline's data and models; the cache and the results in git stay
-	rm -rf data models
+clean: $(BIN)/dvc ## remove the data, models and checkpoints; the cache and the results in git stay
+	rm -rf data models .checkpoints
 
 $(BIN)/dvc $(BIN)/pytest $(BIN)/ruff: | .venv/installed
 

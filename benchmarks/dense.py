@@ -36,7 +36,7 @@ def surrogate(
     pixels = {name: image[0].numel() for name, image in x.items()}
     prior_scale = torch.softmax(weights["prior_scale_logits"], -1) * latents
     prior = Laplace(torch.zeros_like(prior_scale), prior_scale)
-    posteriors = [_posterior(weights, name, x[name], latents) for name in names]
+    posteriors = [posterior(weights, name, x[name], latents) for name in names]
     drawn = [q.loc + q.scale * noise[m] for m, q in enumerate(posteriors)]
     if objective != "iwae":
         posteriors = [Laplace(q.loc.detach(), q.scale.detach()) for q in posteriors]
@@ -44,7 +44,7 @@ def surrogate(
     for z in drawn:
         log_joint = prior.log_prob(z).sum(-1)
         for name in names:
-            mean = _decode(weights, name, z.flatten(0, 1)).view(*z.shape[:2], *x[name].shape[1:])
+            mean = decode(weights, name, z.flatten(0, 1)).view(*z.shape[:2], *x[name].shape[1:])
             log_likelihood = Laplace(mean, torch.full_like(mean, likelihood_scale)).log_prob(x[name])
             scaling = max(pixels.values()) / pixels[name]
             log_joint = log_joint + scaling * log_likelihood.flatten(2).sum(-1)
@@ -66,7 +66,7 @@ def surrogate(
     return total
 
 
-def _posterior(weights: Parameters, name: str, image: Tensor, latents: int) -> Laplace:
+def posterior(weights: Parameters, name: str, image: Tensor, latents: int) -> Laplace:
     w = {key.removeprefix(f"modalities.{name}.encoder."): value for key, value in weights.items()}
     if image.shape[1] == 1:
         h = functional.linear(image.flatten(1), w["hidden.weight"], w["hidden.bias"]).relu()
@@ -81,7 +81,7 @@ def _posterior(weights: Parameters, name: str, image: Tensor, latents: int) -> L
     return Laplace(loc, torch.softmax(logits, -1) * latents + 1e-6)
 
 
-def _decode(weights: Parameters, name: str, z: Tensor) -> Tensor:
+def decode(weights: Parameters, name: str, z: Tensor) -> Tensor:
     w = {key.removeprefix(f"modalities.{name}.decoder."): value for key, value in weights.items()}
     if "hidden.weight" in w:
         h = functional.linear(z, w["hidden.weight"], w["hidden.bias"]).relu()

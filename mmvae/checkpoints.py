@@ -26,7 +26,7 @@ class Checkpoint:
     """A file that holds a run's state, written every `seconds`. One path belongs to one configuration of a run."""
 
     path: Path
-    seconds: float = 60.0
+    seconds: float = 30.0
     _written: float = field(default_factory=time.monotonic, init=False)
 
     def due(self) -> bool:

@@ -25,7 +25,10 @@ class DigitPairs:
     @property
     def digest(self) -> str:
         """A hash of all images and pairs."""
-        return "".join(hashlib.file_digest(Path(path).open("rb"), "sha256").hexdigest() for path in self._files)
+        digest = hashlib.sha256()
+        for path in self._files:
+            digest.update(Path(path).read_bytes())
+        return digest.hexdigest()
 
     def split(self, split: str, names: tuple[str, ...] = ()) -> Pairs:
         """All pairs of a split, of all or some modalities."""

@@ -6,11 +6,10 @@ A mirror is a folder or a base URL that holds `SHA256SUMS` and the files under t
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
-
-import pooch
 
 from mmvae.data import digits
 from mmvae.files import atomic
@@ -93,6 +92,8 @@ def _fetch(path: Path, address: str, known_hash: str | None) -> None:
         path.unlink()
     try:
         if _is_url(address):
+            import pooch  # here, so that a mirror in a folder needs neither it nor its imports
+
             fetcher = pooch.create(
                 path.parent,
                 base_url="",
@@ -118,7 +119,8 @@ def _check(path: Path, known_hash: str | None) -> bool:
     if known_hash is None:
         return False
     algorithm, _, expected = known_hash.partition(":")
-    actual = pooch.file_hash(path, algorithm)
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, algorithm).hexdigest()
     if actual != expected:
         raise ValueError(f"wrong {algorithm}, expected {expected}, got {actual}")
     return True

@@ -1,0 +1,141 @@
+"""Milliseconds a pair of a training step against particles, batch and modalities, and seconds against pairs.
+
+A table, and with --out a picture and a CSV. `screened` is the product's path; `dense` is the same objective with every
+particle scored with gradient. Every model is trained for some updates first, so that its weights are concentrated as
+they are through nearly all of a training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.setup import Trainer, training_pairs
+from mmvae import models
+from mmvae.config import COLOUR, GREY
+from mmvae.data.pairs import Pairs
+from mmvae.device import find_device
+from mmvae.files import write_csv
+from mmvae.losses import ImportanceWeighted, importance_weighted
+
+PARTICLES = (1, 2, 5, 10, 20, 30, 50)
+BATCHES = (8, 32, 64, 128, 256)
+MODALITIES = (1, 2, 3, 4)
+PAIRS = (1, 2, 4, 8)  # times the pairs of a turn
+
+
+def trainer(pairs: Pairs, particles: int, batch: int, modalities: int, screened: bool, updates: int) -> Trainer:
+    """A trainer of M modalities: colour and grey images in turn, copies from the third on."""
+    device = next(iter(pairs.index.values())).device
+    (grey, colour) = pairs.images
+    sources = [(colour, COLOUR), (grey, GREY), (colour, COLOUR), (grey, GREY)][:modalities]
+    kinds = {f"{name}{i}": kind for i, (name, kind) in enumerate(sources)}
+    several = Pairs({}, {}, device)
+    for name, (source, _) in zip(kinds, sources, strict=True):
+        several.images[name], several.index[name] = pairs.images[source], pairs.index[source]
+    torch.manual_seed(0)
+    model = models.build(models.ModelConfig("mmvae", kinds)).to(device)
+    loss = importance_weighted("dreg_iwae", "loose", particles, device)
+    made = Trainer(model, loss, several, 64)
+    for _ in range(updates):
+        made.step()
+    loss = loss if screened else ImportanceWeighted("dreg_iwae", "loose", particles)
+    return Trainer(model, loss, several, batch)
+
+
+def measure(made: Trainer, steps: int, repeats: int) -> dict[str, float]:
+    """Median milliseconds a pair over `repeats` turns, and what the last step kept."""
+    made.step()
+    taken = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        for _ in range(steps):
+            said = made.step()
+        taken.append((time.perf_counter() - begin) / (steps * made.batch) * 1e3)
+    return {"milliseconds_per_pair": statistics.median(taken), "kept": said["kept"]}
+
+
+def table(pairs: Pairs, updates: int, repeats: int) -> list[dict]:
+    """One row for each measurement."""
+    rows = []
+
+    def add(varied: str, value: int, path: str, steps: int = 1, **changes: int) -> None:
+        choice = {"particles": 30, "batch": 64, "modalities": 2} | changes
+        made = trainer(pairs, **choice, screened=path == "screened", updates=updates)
+        found = measure(made, steps, repeats)
+        seconds = found["milliseconds_per_pair"] * steps * made.batch / 1e3
+        rows.append({"varied": varied, "value": value, "path": path, **found, "seconds": seconds})
+        print(
+            "{varied:10} {value:5} {path:9} {milliseconds_per_pair:8.3f} ms a pair  kept {kept:.3f}".format(**rows[-1])
+        )
+
+    for path in ("screened", "dense"):
+        for particles in PARTICLES:
+            add("particles", particles, path, particles=particles)
+        for modalities in MODALITIES:
+            add("modalities", modalities, path, modalities=modalities, particles=10)
+    for batch in BATCHES:
+        add("batch", batch, "screened", batch=batch)
+    for times in PAIRS:
+        add("pairs", times * 128, "screened", steps=times * 2)
+    return rows
+
+
+def picture(rows: list[dict], title: str):
+    """Four panels, one for each thing varied."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 4, figsize=(17, 4.4), layout="constrained")
+    panels = {
+        "particles": ("K, particles of each expert", "milliseconds_per_pair", "ms a pair"),
+        "modalities": ("M, modalities (K = 10)", "milliseconds_per_pair", "ms a pair"),
+        "batch": ("B, pairs of a batch", "milliseconds_per_pair", "ms a pair"),
+        "pairs": ("pairs trained on", "seconds", "seconds"),
+    }
+    for panel, (varied, (label, key, unit)) in zip(axes, panels.items(), strict=True):
+        for path, colour in (("screened", "#1f6f8b"), ("dense", "#c8553d")):
+            points = [(row["value"], row[key]) for row in rows if row["varied"] == varied and row["path"] == path]
+            if not points:
+                continue
+            x, y = zip(*points, strict=True)
+            panel.plot(x, y, "o-", color=colour, label=path)
+            if varied in ("particles", "pairs"):
+                panel.plot(
+                    x, [y[-1] * value / x[-1] for value in x], ":", color=colour, label=f"{path}, if proportional"
+                )
+        panel.set_xlabel(label)
+        panel.set_ylabel(unit)
+        panel.set_ylim(0)
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8)
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--updates", type=int, default=100, help="of training before a measurement")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="a folder for scaling.csv and scaling.png")
+    given = parser.parse_args()
+    device = find_device()
+    rows = table(training_pairs("digits", device), given.updates, given.repeats)
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
+        write_csv(given.out / "scaling.csv", rows)
+        where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
+        title = (
+            f"A training step of the paper's networks on embedded digits, {where}; K = 30, B = 64, M = 2 unless varied"
+        )
+        picture(rows, title).savefig(given.out / "scaling.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What the benchmarks share: the paper's networks, pairs to train them on, and how numbers are printed."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+
+from mmvae import config, models
+from mmvae.data import digits, pairing
+from mmvae.data.pairs import Pairs
+from mmvae.losses import ImportanceWeighted
+from mmvae.models import ModelConfig, MultimodalVAE
+from mmvae.processes import ALONE
+from mmvae.updates import GraphedUpdate, Update, adam
+from stages.inputs import DigitPairs
+
+
+def training_pairs(data_set: str, device: torch.device) -> Pairs:
+    """The training pairs of a data set; the embedded one is painted here, another must have been prepared."""
+    if data_set != "digits":
+        return DigitPairs(data_set, device).split("train")
+    raw = {"handwritten": digits.handwritten(), "plates": digits.plates()}
+    arrays = {f"{name}/{key}": array for name, part in raw.items() for key, array in pairing.split(part, 0.2).items()}
+    names = tuple(raw)
+    index = pairing.pair_splits(arrays, names, 20, 10_000, 0)
+    images = {name: arrays[f"{name}/train/images"] for name in names}
+    return Pairs(images, {name: index[f"train/{name}"] for name in names}, device)
+
+
+def paper_model(data_set: str, device: torch.device, seed: int = 0) -> MultimodalVAE:
+    """MMVAE with the paper's networks and fresh weights."""
+    torch.manual_seed(seed)
+    return models.build(ModelConfig("mmvae", config.DIGIT_SETS[data_set])).to(device)
+
+
+class Trainer:
+    """The product's path, one update at a call."""
+
+    def __init__(self, model: MultimodalVAE, loss: ImportanceWeighted, pairs: Pairs, batch: int):
+        self.model, self.loss, self.pairs, self.batch = model, loss, pairs, batch
+        self.device = next(model.parameters()).device
+        update = Update(model, loss, adam(model, 1e-3), pairs, ALONE)
+        self.update = GraphedUpdate(update) if self.device.type == "cuda" else update
+        self.generator = torch.Generator(self.device).manual_seed(0)
+        self.order = torch.Generator().manual_seed(0)
+        self.annealing = torch.ones((), device=self.device)
+
+    def next_batch(self) -> torch.Tensor:
+        return torch.randint(len(self.pairs), (self.batch,), generator=self.order).to(self.device)
+
+    def step(self) -> dict[str, float]:
+        """One update; what the training curve would say of it."""
+        noise = self.loss.noise(self.model, self.batch, self.generator)
+        bound, kept, dropped = (self.update(self.next_batch(), noise, self.annealing) / self.batch).tolist()
+        return {"bound": bound, "kept": kept, "dropped_weight": dropped}
+
+
+def show(result: dict, as_json: bool) -> None:
+    """As JSON, or one number a line."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    for key, value in result.items():
+        text = f"{value:.4g}" if isinstance(value, float) else value
+        print(f"{key:32} {text}")

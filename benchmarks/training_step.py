@@ -1,0 +1,153 @@
+"""Pairs a second of a training step, as published and by the product's path, and the error of the latter's gradient.
+
+The formulations run in processes of their own, in turn, on the same pairs. `dense` is the published formulation;
+`dense_memory_kept` is the same, but its process keeps freed memory, as the product's does. `gradient_error` is the
+relative error of the whole gradient against the dense formulation in float64, on the weights that the updates gave.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+import torch
+from torch import multiprocessing
+
+from benchmarks import dense
+from benchmarks.setup import Trainer, paper_model, show, training_pairs
+from mmvae import objectives
+from mmvae.device import fast_dtype, find_device, keep_freed_memory
+from mmvae.losses import ImportanceWeighted, importance_weighted
+
+FORMULATIONS = ("dense", "dense_memory_kept", "product")
+PAIRS_IN_ERROR = 32
+
+
+class Dense:
+    """The published formulation with torch's plain Adam."""
+
+    def __init__(self, given: argparse.Namespace, device: torch.device):
+        self.given, self.device = given, device
+        model = paper_model(given.set, device)
+        self.scale = model.config.likelihood_scale
+        self.model, self.parameters = model, dense.parameters_of(model)
+        self.optimiser = torch.optim.Adam(self.parameters.values(), lr=1e-3, amsgrad=True)
+        self.pairs = training_pairs(given.set, device)
+        self.generator = torch.Generator(device).manual_seed(0)
+
+    def step(self) -> dict[str, float]:
+        rows = torch.randint(len(self.pairs), (self.given.batch,), device=self.device, generator=self.generator)
+        x = {name: image.contiguous() for name, image in self.pairs.batch(rows).items()}
+        noise = self.model.noise(list(x), self.given.particles, self.given.batch, self.generator)
+        value = dense.surrogate(self.parameters, x, noise, self.given.objective, self.given.bound, self.scale)
+        self.optimiser.zero_grad()
+        (-value).backward()
+        self.optimiser.step()
+        return {}
+
+
+def product(given: argparse.Namespace, device: torch.device) -> Trainer:
+    loss = importance_weighted(given.objective, given.bound, given.particles, device)
+    return Trainer(paper_model(given.set, device), loss, training_pairs(given.set, device), given.batch)
+
+
+def work(formulation: str, given: argparse.Namespace, pipe: Connection) -> None:
+    """A process of one formulation: told a number of steps, it answers with seconds a step and the last one's words."""
+    device = torch.device(given.device)
+    if formulation == "product":
+        find_device()
+    if formulation == "dense_memory_kept":
+        keep_freed_memory()
+    trainer = product(given, device) if formulation == "product" else Dense(given, device)
+    while steps := pipe.recv():
+        begin = time.perf_counter()
+        for _ in range(steps):
+            words = trainer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        pipe.send(((time.perf_counter() - begin) / steps, words))
+
+
+def race(given: argparse.Namespace, formulations: tuple[str, ...]) -> tuple[dict[str, float], dict[str, float]]:
+    """Median seconds a step of each formulation, alternating; kept and dropped weight of the product's last step."""
+    context = multiprocessing.get_context("spawn")
+    pipes, seconds, words = {}, {name: [] for name in formulations}, {}
+    for name in formulations:
+        pipes[name], far = context.Pipe()
+        context.Process(target=work, args=(name, given, far), daemon=True).start()
+        pipes[name].send(given.warm_up)
+        pipes[name].recv()
+    for _ in range(given.repeats):
+        for name, pipe in pipes.items():
+            pipe.send(given.steps)
+            taken, said = pipe.recv()
+            seconds[name].append(taken)
+            words |= said
+    for pipe in pipes.values():
+        pipe.send(0)
+    return {name: statistics.median(values) for name, values in seconds.items()}, words
+
+
+def gradient_error(trainer: Trainer, loss: ImportanceWeighted) -> float:
+    """Relative error of the gradient of PAIRS_IN_ERROR pairs, with the trainer's weights, against dense float64."""
+    model = trainer.model
+    x = trainer.pairs.batch(trainer.next_batch()[:PAIRS_IN_ERROR])
+    noise = model.noise(list(x), loss.particles, len(next(iter(x.values()))), trainer.generator)
+    model.zero_grad()
+    estimate = objectives.importance_weighted(
+        model, x, noise, model.posterior(x), loss.objective, loss.bound, loss.screen
+    )
+    estimate.surrogate.backward()
+    exact = dense.parameters_of(model, torch.float64)
+    double = {name: image.double().contiguous() for name, image in x.items()}
+    scale = model.config.likelihood_scale
+    dense.surrogate(exact, double, noise.double(), loss.objective, loss.bound, scale).backward()
+    difference = sum((p.grad - exact[name].grad).square().sum() for name, p in model.named_parameters())
+    return float((difference / sum(p.grad.square().sum() for p in exact.values())).sqrt())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--particles", type=int, default=30, help="K of each expert")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--objective", choices=dense.OBJECTIVES, default="dreg_iwae")
+    parser.add_argument("--bound", choices=("loose", "tight"), default="loose")
+    parser.add_argument("--set", default="digits", help="digits, or a set that prepare_digits and pair_digits made")
+    parser.add_argument("--device", default=None, help="cpu or cuda; by default a GPU if there is one")
+    parser.add_argument("--warm-up", type=int, default=5, help="steps of each formulation before any is timed")
+    parser.add_argument("--steps", type=int, default=1, help="steps of each turn")
+    parser.add_argument("--repeats", type=int, default=7, help="turns of each formulation")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    device = torch.device(given.device) if given.device else find_device()
+    given.device = str(device)
+    formulations = tuple(name for name in FORMULATIONS if device.type == "cpu" or name != "dense_memory_kept")
+    seconds, words = race(given, formulations)
+    trainer = product(given, device)
+    for _ in range(given.warm_up):
+        trainer.step()
+    loss = trainer.loss
+    result = {
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"cpu, {torch.get_num_threads()} threads",
+        "particles": given.particles,
+        "batch": given.batch,
+        "pairs_per_second": given.batch / seconds["product"],
+        **{f"pairs_per_second_{name}": given.batch / seconds[name] for name in formulations[:-1]},
+        **{f"ratio{name.removeprefix('dense')}": seconds[name] / seconds["product"] for name in formulations[:-1]},
+        "screen": str(fast_dtype(device) or torch.float32).removeprefix("torch."),
+        "gradient_error": gradient_error(trainer, loss),
+        "gradient_error_float32_screen": gradient_error(
+            trainer, replace(loss, screen=replace(loss.screen, dtype=None))
+        ),
+        **words,
+    }
+    show(result, given.json)
+
+
+if __name__ == "__main__":
+    main()
