@@ -8,8 +8,10 @@ they are through nearly all of a training.
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,7 +22,8 @@ from mmvae.config import COLOUR, GREY
 from mmvae.data.pairs import Pairs
 from mmvae.device import find_device
 from mmvae.files import write_csv
-from mmvae.losses import ImportanceWeighted, importance_weighted
+from mmvae.losses import importance_weighted
+from mmvae.models import ModelConfig, MultimodalVAE
 
 PARTICLES = (1, 2, 5, 10, 20, 30, 50)
 BATCHES = (8, 32, 64, 128, 256)
@@ -28,23 +31,24 @@ MODALITIES = (1, 2, 3, 4)
 PAIRS = (1, 2, 4, 8)  # times the pairs of a turn
 
 
-def trainer(pairs: Pairs, particles: int, batch: int, modalities: int, screened: bool, updates: int) -> Trainer:
-    """A trainer of M modalities: colour and grey images in turn, copies from the third on."""
+def trained(pairs: Pairs, modalities: int, updates: int) -> tuple[MultimodalVAE, Pairs]:
+    """A model of M modalities, colour and grey images in turn, after some updates with K = 10."""
     device = next(iter(pairs.index.values())).device
-    (grey, colour) = pairs.images
+    grey, colour = pairs.images
     sources = [(colour, COLOUR), (grey, GREY), (colour, COLOUR), (grey, GREY)][:modalities]
-    kinds = {f"{name}{i}": kind for i, (name, kind) in enumerate(sources)}
-    several = Pairs({}, {}, device)
-    for name, (source, _) in zip(kinds, sources, strict=True):
-        several.images[name], several.index[name] = pairs.images[source], pairs.index[source]
+    several, kinds = Pairs({}, {}, device), {}
+    for i, (source, kind) in enumerate(sources):
+        several.images[f"m{i}"], several.index[f"m{i}"], kinds[f"m{i}"] = (
+            pairs.images[source],
+            pairs.index[source],
+            kind,
+        )
     torch.manual_seed(0)
-    model = models.build(models.ModelConfig("mmvae", kinds)).to(device)
-    loss = importance_weighted("dreg_iwae", "loose", particles, device)
-    made = Trainer(model, loss, several, 64)
+    model = models.build(ModelConfig("mmvae", kinds)).to(device)
+    trainer = Trainer(model, importance_weighted("dreg_iwae", "loose", 10, device), several, 64)
     for _ in range(updates):
-        made.step()
-    loss = loss if screened else ImportanceWeighted("dreg_iwae", "loose", particles)
-    return Trainer(model, loss, several, batch)
+        trainer.step()
+    return model, several
 
 
 def measure(made: Trainer, steps: int, repeats: int) -> dict[str, float]:
@@ -61,13 +65,16 @@ def measure(made: Trainer, steps: int, repeats: int) -> dict[str, float]:
 
 def table(pairs: Pairs, updates: int, repeats: int) -> list[dict]:
     """One row for each measurement."""
-    rows = []
+    rows, ready = [], {m: trained(pairs, m, updates) for m in MODALITIES}
 
-    def add(varied: str, value: int, path: str, steps: int = 1, **changes: int) -> None:
-        choice = {"particles": 30, "batch": 64, "modalities": 2} | changes
-        made = trainer(pairs, **choice, screened=path == "screened", updates=updates)
-        found = measure(made, steps, repeats)
-        seconds = found["milliseconds_per_pair"] * steps * made.batch / 1e3
+    def add(
+        varied: str, value: int, path: str, particles: int = 30, batch: int = 64, m: int = 2, steps: int = 1
+    ) -> None:
+        model, several = ready[m]
+        loss = importance_weighted("dreg_iwae", "loose", particles, next(model.parameters()).device)
+        loss = loss if path == "screened" else replace(loss, screen=None)
+        found = measure(Trainer(copy.deepcopy(model), loss, several, batch), steps, repeats)
+        seconds = found["milliseconds_per_pair"] * steps * batch / 1e3
         rows.append({"varied": varied, "value": value, "path": path, **found, "seconds": seconds})
         print(
             "{varied:10} {value:5} {path:9} {milliseconds_per_pair:8.3f} ms a pair  kept {kept:.3f}".format(**rows[-1])
@@ -77,7 +84,7 @@ def table(pairs: Pairs, updates: int, repeats: int) -> list[dict]:
         for particles in PARTICLES:
             add("particles", particles, path, particles=particles)
         for modalities in MODALITIES:
-            add("modalities", modalities, path, modalities=modalities, particles=10)
+            add("modalities", modalities, path, m=modalities, particles=10)
     for batch in BATCHES:
         add("batch", batch, "screened", batch=batch)
     for times in PAIRS:
@@ -106,13 +113,19 @@ def picture(rows: list[dict], title: str):
                 continue
             x, y = zip(*points, strict=True)
             panel.plot(x, y, "o-", color=colour, label=path)
-            if varied in ("particles", "pairs"):
-                panel.plot(
-                    x, [y[-1] * value / x[-1] for value in x], ":", color=colour, label=f"{path}, if proportional"
-                )
+        if varied in ("particles", "pairs"):
+            panel.plot(x, [y[0] * value / x[0] for value in x], ":", color="grey", label="proportional")
+        if varied == "particles":
+            panel.loglog()
+            panel.set_xticks(x, x)
+            panel.set_yticks([1, 2, 5, 10, 20], [1, 2, 5, 10, 20])
+            panel.minorticks_off()
+        else:
+            panel.set_ylim(0)
+        if varied == "modalities":
+            panel.set_xticks(x)
         panel.set_xlabel(label)
         panel.set_ylabel(unit)
-        panel.set_ylim(0)
         panel.grid(alpha=0.3)
         panel.legend(fontsize=8)
     figure.suptitle(title, fontsize=12)

@@ -181,19 +181,20 @@ def importance_weighted(
 ) -> Estimate:
     """The bound on `x` and the surrogate of `objective`, from standard `noise` (M, K, B, D).
 
-    `screen` says which particles take part in the surrogate, their weights renormalised; None, and the objective
-    `elbo`, whose weights are all equal, score every particle with gradient.
+    `screen` says which particles take part in the surrogate, their weights renormalised. With None, and where all
+    weights are equal (`elbo`, or one particle to a logarithm), every particle is scored with gradient.
     """
     z = posterior.place(noise)
     inside = _logarithm(objective, bound)
-    if screen is None or objective == "elbo":
+    if screen is None or objective == "elbo" or math.prod(z.shape[i] for i in inside) == 1:
         log_weights = z.new_zeros(z.shape[:3])
         kept = torch.arange(log_weights.numel(), device=z.device)
     else:
         log_weights = model.log_weights(x, z.detach(), posterior, screen.dtype)
         kept = screen.keep(normalised_weights(log_weights, objective, bound), inside)
-    rows = torch.unravel_index(kept, log_weights.shape)
-    expert, _, pair = rows
+    _, particles, batch = log_weights.shape
+    expert, pair = kept // (particles * batch), kept % batch
+    rows = expert, kept // batch % particles, pair
     drawn, own = z[rows], posterior.at(pair)
     at = drawn.clone()
     log_joint = model.log_joint({name: image[pair] for name, image in x.items()}, at)
@@ -201,15 +202,15 @@ def importance_weighted(
         log_weights = log_weights.index_put(rows, log_joint - own.log_prob(drawn))
         included = torch.zeros_like(log_weights, dtype=torch.bool).flatten().index_fill(0, kept, True)
         included = included.view_as(log_weights)
-        weights = normalised_weights(log_weights.where(included, -math.inf), objective, bound)
-        dropped = 1 - normalised_weights(log_weights, objective, bound).where(included, 0).sum(inside)
+        weights = normalised_weights(log_weights.masked_fill(~included, -math.inf), objective, bound)
+        dropped = normalised_weights(log_weights, objective, bound).masked_fill(included, 0).sum(inside)
     surrogate = ESTIMATORS[objective](Particles(drawn, at, log_joint, weights[rows], expert, own)).sum()
     logarithms = log_weights.shape[:2].numel() // math.prod(log_weights.shape[i] for i in inside)
     return Estimate(
         bound_value(log_weights, objective, bound),
         surrogate / logarithms,
         included.float().mean((0, 1)),
-        dropped.clamp_min(0).view(logarithms, -1).mean(0),
+        dropped.view(logarithms, -1).mean(0),
     )
 
 

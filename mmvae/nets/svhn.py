@@ -47,13 +47,14 @@ class ToFewChannels(nn.ConvTranspose2d):
     def forward(self, h: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', 2H, 2W)."""
         inside, outside = self.weight.shape[:2]
-        weight = self.weight.reshape(inside, outside, 2, 2, 2, 2).flip(
-            2, 4
-        )  # kernel rows and columns 2t + a, last t first
-        weight = weight.permute(1, 3, 5, 0, 2, 4).reshape(4 * outside, inside, 2, 2)
+        weight = self.weight.reshape(inside, outside, 2, 2, 2, 2)  # kernel rows 2t + a, columns 2u + b
+        weight = weight.flip(2, 4).permute(3, 5, 1, 0, 2, 4).reshape(4 * outside, inside, 2, 2)
         weight = weight.contiguous(memory_format=torch.channels_last)
-        phases = functional.conv2d(h, weight, self.bias.repeat_interleave(4), padding=1)
-        return functional.pixel_shuffle(phases, 2)[..., 1:-1, 1:-1]
+        phases = functional.conv2d(h, weight, self.bias.repeat(4), padding=1).permute(0, 2, 3, 1)
+        n, height, width, _ = phases.shape
+        rows = phases.reshape(n, height, width, 2, 2 * outside).transpose(2, 3)
+        image = rows.reshape(n, 2 * height, 2 * width, outside)[:, 1:-1, 1:-1]
+        return image.permute(0, 3, 1, 2)
 
 
 class Decoder(nn.Module):
