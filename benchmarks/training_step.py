@@ -1,7 +1,8 @@
 """Pairs a second of a training step, as published and by the product's path, and the error of the latter's gradient.
 
 The formulations run in processes of their own, in turn, on the same pairs. `dense` is the published formulation;
-`dense_memory_kept` is the same, but its process keeps freed memory, as the product's does. `gradient_error` is the
+`dense_memory_kept` is the same, but its process keeps freed memory, as the product's does. `float32_screen` is the
+product's path without reduced precision. `ratio` is of the product over the dense one. `gradient_error` is the
 relative error of the whole gradient against the dense formulation in float64, on the weights that the updates gave.
 """
 
@@ -22,7 +23,7 @@ from mmvae import objectives
 from mmvae.device import fast_dtype, find_device, keep_freed_memory
 from mmvae.losses import ImportanceWeighted, importance_weighted
 
-FORMULATIONS = ("dense", "dense_memory_kept", "product")
+FORMULATIONS = ("dense", "dense_memory_kept", "float32_screen", "product")
 PAIRS_IN_ERROR = 32
 
 
@@ -49,19 +50,22 @@ class Dense:
         return {}
 
 
-def product(given: argparse.Namespace, device: torch.device) -> Trainer:
+def product(given: argparse.Namespace, device: torch.device, reduced: bool = True) -> Trainer:
     loss = importance_weighted(given.objective, given.bound, given.particles, device)
+    loss = loss if reduced else replace(loss, screen=replace(loss.screen, dtype=None))
     return Trainer(paper_model(given.set, device), loss, training_pairs(given.set, device), given.batch)
 
 
 def work(formulation: str, given: argparse.Namespace, pipe: Connection) -> None:
     """A process of one formulation: told a number of steps, it answers with seconds a step and the last one's words."""
     device = torch.device(given.device)
-    if formulation == "product":
-        find_device()
     if formulation == "dense_memory_kept":
         keep_freed_memory()
-    trainer = product(given, device) if formulation == "product" else Dense(given, device)
+    if formulation.startswith("dense"):
+        trainer = Dense(given, device)
+    else:
+        find_device()
+        trainer = product(given, device, reduced=formulation == "product")
     while steps := pipe.recv():
         begin = time.perf_counter()
         for _ in range(steps):
@@ -85,7 +89,7 @@ def race(given: argparse.Namespace, formulations: tuple[str, ...]) -> tuple[dict
             pipe.send(given.steps)
             taken, said = pipe.recv()
             seconds[name].append(taken)
-            words |= said
+            words = said or words
     for pipe in pipes.values():
         pipe.send(0)
     return {name: statistics.median(values) for name, values in seconds.items()}, words
@@ -130,15 +134,15 @@ def main() -> None:
     for _ in range(given.warm_up):
         trainer.step()
     loss = trainer.loss
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
     result = {
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"cpu, {torch.get_num_threads()} threads",
+        "device": name,
         "particles": given.particles,
         "batch": given.batch,
         "pairs_per_second": given.batch / seconds["product"],
         **{f"pairs_per_second_{name}": given.batch / seconds[name] for name in formulations[:-1]},
-        **{f"ratio{name.removeprefix('dense')}": seconds[name] / seconds["product"] for name in formulations[:-1]},
+        "ratio": seconds["dense"] / seconds["product"],
+        **{f"ratio_to_{name}": seconds[name] / seconds["product"] for name in formulations[1:-1]},
         "screen": str(fast_dtype(device) or torch.float32).removeprefix("torch."),
         "gradient_error": gradient_error(trainer, loss),
         "gradient_error_float32_screen": gradient_error(

@@ -126,6 +126,11 @@ class Mixture:
         """Reparameterised particles from standard noise, stratified over the experts: (M, K, B, D)."""
         return self.experts.loc[:, None] + self.experts.scale[:, None] * noise
 
+    def place_own(self, noise: Tensor, drawn_by: Tensor) -> Tensor:
+        """One reparameterised particle of each row: noise (N, D), drawn_by (M, N) one where the expert drew it."""
+        own = drawn_by[..., None]
+        return (own * self.experts.loc).sum(0) + (own * self.experts.scale).sum(0) * noise
+
     def sample(self, particles: int, generator: torch.Generator) -> Tensor:
         """K particles of each expert: (M, K, B, D)."""
         return self.place(self.noise(particles, generator))
@@ -149,5 +154,15 @@ class Mixture:
         return Mixture(self.names, type(self.experts)(self.experts.loc.detach(), self.experts.scale.detach()))
 
     def at(self, pairs: Tensor) -> Mixture:
-        """The posterior of the given batch positions: M experts over len(pairs) rows."""
-        return Mixture(self.names, type(self.experts)(self.experts.loc[:, pairs], self.experts.scale[:, pairs]))
+        """The posterior of the given batch positions: M experts over len(pairs) rows.
+
+        By a product with a matrix of zeros and ones, whose gradient, unlike an index's, is summed in a fixed order.
+        """
+        chosen = pairs[:, None] == torch.arange(self.experts.loc.shape[1], device=pairs.device)
+        chosen = chosen.to(self.experts.loc.dtype)
+        return Mixture(self.names, type(self.experts)(chosen @ self.experts.loc, chosen @ self.experts.scale))
+
+    def tiled(self, times: int) -> Mixture:
+        """The posterior of the whole batch, `times` over: M experts over times * B rows."""
+        loc, scale = (value.repeat(1, times, 1) for value in (self.experts.loc, self.experts.scale))
+        return Mixture(self.names, type(self.experts)(loc, scale))

@@ -69,14 +69,15 @@ class Particles:
 
     z: (N, D), reparameterised through its own expert. at: the same values, where the densities were evaluated; an
     estimator may scale the gradient that leaves it. log_joint: (N,), log p(x, z) there. weight: (N,), constants that
-    sum to one within a logarithm. expert: (N,), which expert drew the row. posterior: the mixture of each row.
+    sum to one within a logarithm. drawn_by: (M, N), one where the expert drew the row. posterior: the mixture of each
+    row.
     """
 
     z: Tensor
     at: Tensor
     log_joint: Tensor
     weight: Tensor
-    expert: Tensor
+    drawn_by: Tensor
     posterior: Mixture
 
 
@@ -112,11 +113,10 @@ def dreg_mixture(p: Particles) -> Tensor:
     the term -w dr_m/dz; for every other expert the score -w r_j d log q_j(z).
     """
     fixed = p.posterior.detach()
-    rows = torch.arange(len(p.z), device=p.z.device)
     responsibilities = fixed.log_experts(p.z).softmax(0)
-    own = responsibilities[p.expert, rows]
+    own = (p.drawn_by * responsibilities).sum(0)
     scores = responsibilities.detach() * p.posterior.log_experts(p.z.detach())
-    others = scores.sum(0) - scores[p.expert, rows]
+    others = ((1 - p.drawn_by) * scores).sum(0)
     scale_gradient(p.at, 1 - own + own * p.weight)
     correction = own + others
     return p.weight * (p.log_joint - fixed.log_prob(p.at) - (correction - correction.detach()))
@@ -184,28 +184,30 @@ def importance_weighted(
     `screen` says which particles take part in the surrogate, their weights renormalised. With None, and where all
     weights are equal (`elbo`, or one particle to a logarithm), every particle is scored with gradient.
     """
-    z = posterior.place(noise)
     inside = _logarithm(objective, bound)
-    if screen is None or objective == "elbo" or math.prod(z.shape[i] for i in inside) == 1:
-        log_weights = z.new_zeros(z.shape[:3])
-        kept = torch.arange(log_weights.numel(), device=z.device)
+    experts, particles, batch, _ = noise.shape
+    if screen is None or objective == "elbo" or math.prod(noise.shape[i] for i in inside) == 1:
+        log_weights = noise.new_zeros(noise.shape[:3])
+        kept = torch.arange(log_weights.numel(), device=noise.device)
+        own = posterior.tiled(experts * particles)
     else:
-        log_weights = model.log_weights(x, z.detach(), posterior, screen.dtype)
+        fixed = posterior.detach()
+        log_weights = model.log_weights(x, fixed.place(noise), fixed, screen.dtype)
         kept = screen.keep(normalised_weights(log_weights, objective, bound), inside)
-    _, particles, batch = log_weights.shape
+        own = posterior.at(kept % batch)
     expert, pair = kept // (particles * batch), kept % batch
-    rows = expert, kept // batch % particles, pair
-    drawn, own = z[rows], posterior.at(pair)
-    at = drawn.clone()
+    drawn_by = (expert == torch.arange(experts, device=noise.device)[:, None]).to(noise.dtype)
+    z = own.place_own(noise.flatten(0, 2)[kept], drawn_by)
+    at = z.clone()
     log_joint = model.log_joint({name: image[pair] for name, image in x.items()}, at)
     with torch.no_grad():
-        log_weights = log_weights.index_put(rows, log_joint - own.log_prob(drawn))
+        log_weights = log_weights.flatten().index_put((kept,), log_joint - own.log_prob(z)).view_as(log_weights)
         included = torch.zeros_like(log_weights, dtype=torch.bool).flatten().index_fill(0, kept, True)
         included = included.view_as(log_weights)
         weights = normalised_weights(log_weights.masked_fill(~included, -math.inf), objective, bound)
         dropped = normalised_weights(log_weights, objective, bound).masked_fill(included, 0).sum(inside)
-    surrogate = ESTIMATORS[objective](Particles(drawn, at, log_joint, weights[rows], expert, own)).sum()
-    logarithms = log_weights.shape[:2].numel() // math.prod(log_weights.shape[i] for i in inside)
+    surrogate = ESTIMATORS[objective](Particles(z, at, log_joint, weights.flatten()[kept], drawn_by, own)).sum()
+    logarithms = experts * particles // math.prod(noise.shape[i] for i in inside)
     return Estimate(
         bound_value(log_weights, objective, bound),
         surrogate / logarithms,

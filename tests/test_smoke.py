@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from conftest import ROOT
+
+from mmvae.models import load
 
 TINY = {
     "data.digits.images_per_digit": 12,
@@ -35,8 +38,9 @@ ENVIRONMENT = os.environ | {
 }
 
 
-def call(folder: Path, *command: str, fails: bool = False) -> str:
-    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
+def call(folder: Path, *command: str, fails: bool = False, **environment: str) -> str:
+    environment = ENVIRONMENT | environment
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     output = done.stdout + done.stderr
     assert (done.returncode != 0) == fails, output[-4000:]
     return output
@@ -102,6 +106,18 @@ class TestProject:
         call(folder, "dvc", "repro", "-f", "-s", "tables@digits", "figure4@digits")
         assert snapshot(folder) == before
 
+    def test_a_training_stage_runs_under_torchrun(self, project):
+        folder, _ = project
+        before, weights = snapshot(folder), folder / "models/digits/mmvae_loose/0.safetensors"
+        one = load(weights)
+        launch = "python -m torch.distributed.run --standalone --nproc-per-node 2"
+        call(folder, "dvc", "repro", "-f", "-s", "train_mmvae@digits-loose-0", MMVAE_LAUNCH=launch)
+        for a, b in zip(one.parameters(), load(weights).parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
+        call(folder, "git", "checkout", "-q", "HEAD", ".")
+        call(folder, "dvc", "checkout", "-f")
+        assert snapshot(folder) == before
+
     def test_a_bare_clone_is_up_to_date_and_shows_results(self, project, tmp_path):
         folder, _ = project
         call(tmp_path, "git", "clone", "-q", str(folder), "clone")
@@ -134,7 +150,7 @@ class TestProject:
         output = call(folder, "dvc", "exp", "run", *sets, fails=True)
         assert "DownloadError: SHA256SUMS could not be had from nowhere/SHA256SUMS" in output
         assert stages_run(output) == {"check_params", "download@mnist_svhn"}
-        call(folder, "git", "checkout", "-q", ".")
+        call(folder, "git", "checkout", "-q", "HEAD", ".")
         call(folder, "dvc", "checkout")
         assert snapshot(folder) == before
         assert stages_run(call(folder, "dvc", "repro")) == set()
