@@ -89,6 +89,7 @@ def tasks(work: Path, tiny: bool) -> list[Task]:
         stage("dreg_iwae", "download", made=f"data/raw/{SET}/svhn/train_32x32.mat"),
         stage("dreg_iwae", "prepare_digits", made=f"data/prepared/{SET}.npz"),
         stage("dreg_iwae", "pair_digits", made=f"data/pairs/{SET}.npz"),
+        benchmark("floor"),
         benchmark("training_step", "--json", "--set", SET, *few),
         stage("dreg_iwae", "train_classifiers", made=f"models/{SET}/classifiers.safetensors"),
     ]
@@ -100,7 +101,7 @@ def tasks(work: Path, tiny: bool) -> list[Task]:
             stage(objective, module, *choice, "--seed", str(seed), made=weights),
             stage(objective, "evaluate", "--run", run, "--seed", str(seed), made=evaluation),
         ]
-    todo.insert(9, benchmark("evaluation", "--json", *(("--samples", "5", "--pairs", "5") if tiny else ())))
+    todo.insert(10, benchmark("evaluation", "--json", *(("--samples", "5", "--pairs", "5") if tiny else ())))
     return [*todo, benchmark("scaling", *(("--updates", "1", "--repeats", "1") if tiny else ()))]
 
 
