@@ -8,7 +8,7 @@ from toys import toy_model, toy_pairs
 
 from mmvae import losses
 from mmvae.objectives import Screen
-from mmvae.processes import ALONE
+from mmvae.processes import ALONE, Processes
 from mmvae.updates import GraphedUpdate, Update, adam
 
 BATCH = 16
@@ -37,13 +37,20 @@ def recorder(calls):
     return record
 
 
-def steps(model, loss, wrap, device="cpu", count=5):
+class Apart(Processes):
+    """One of two processes, the other of which has nothing to add."""
+
+    def sum(self, tensors):
+        assert len(list(tensors)) > 1
+
+
+def steps(model, loss, wrap, device="cpu", count=5, processes=ALONE):
     """The weights after some updates, and what each update reported."""
     model = copy.deepcopy(model).to(device)
     data = toy_pairs()
     data.images = {name: value.to(device) for name, value in data.images.items()}
     data.index = {name: value.to(device) for name, value in data.index.items()}
-    update = wrap(Update(model, loss, adam(model, 1e-3), data, ALONE))
+    update = wrap(Update(model, loss, adam(model, 1e-3), data, processes))
     generator, sums = torch.Generator(device).manual_seed(0), []
     for step in range(count):
         noise = loss.noise(model, BATCH, generator)
@@ -52,12 +59,15 @@ def steps(model, loss, wrap, device="cpu", count=5):
     return [p.detach().cpu() for p in model.parameters()], torch.stack(sums).cpu()
 
 
+@pytest.mark.parametrize(("processes", "graphs"), [(ALONE, 1), (Apart(0, 2), 2)], ids=["alone", "one of two"])
 @pytest.mark.parametrize(("kind", "loss"), LOSSES)
-def test_replays_give_what_updates_give(kind, loss):
+def test_replays_give_what_updates_give(kind, loss, processes, graphs):
     calls = []
     plain, sums = steps(toy_model(kind), loss, lambda update: update)
-    replayed, replayed_sums = steps(toy_model(kind), loss, lambda update: GraphedUpdate(update, recorder(calls)))
-    assert len(calls) == 5
+    replayed, replayed_sums = steps(
+        toy_model(kind), loss, lambda update: GraphedUpdate(update, recorder(calls)), processes=processes
+    )
+    assert len(calls) == 5 * graphs
     assert torch.equal(sums, replayed_sums)
     assert all(torch.equal(a, b) for a, b in zip(plain, replayed, strict=True))
 
