@@ -186,7 +186,7 @@ def pack(work: Path, out: Path) -> None:
     for old in out.glob("state.zip.*"):
         old.unlink()
     for number, start in enumerate(range(0, len(content), PART_BYTES)):
-        (out / f"state.zip.{number}").write_bytes(content[start : start + PART_BYTES])
+        (out / f"state.zip.{number:02d}").write_bytes(content[start : start + PART_BYTES])
 
 
 def unpack(out: Path, work: Path) -> None:
