@@ -7,7 +7,8 @@ import sys
 import zipfile
 
 import pytest
-from conftest import ROOT, SHARED
+from conftest import ROOT
+from raw_files import write_mirror
 
 from benchmarks import on_gpu
 
@@ -61,12 +62,11 @@ def test_a_state_that_leaves_its_folder_is_refused(tmp_path):
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.skipif(
-    not (SHARED / "mirror" / "svhn").exists(), reason=f"there is no mirror of the real digits at {SHARED / 'mirror'}"
-)
 def test_a_piece_stops_in_time_and_the_next_goes_on(tmp_path):
+    write_mirror(tmp_path / "mirror")
+
     def piece(minutes):
-        command = [sys.executable, "-m", "benchmarks.on_gpu", "--mirror", str(SHARED / "mirror"), "--tiny"]
+        command = [sys.executable, "-m", "benchmarks.on_gpu", "--mirror", str(tmp_path / "mirror"), "--tiny"]
         command += ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"), "--minutes", str(minutes)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200).stdout

@@ -1,39 +1,13 @@
 """Raw files, splits, pairs and the embedded digits."""
 
 import gzip
-import struct
 
 import numpy as np
 import pytest
-import scipy.io
+from raw_files import write_mnist, write_svhn
 
 from mmvae.data import digits, mnist_svhn, pairing
 from mmvae.files import FileError
-
-
-def idx(magic: int, array: np.ndarray) -> bytes:
-    return struct.pack(f">{1 + array.ndim}I", magic, *array.shape) + array.tobytes()
-
-
-def write_mnist(folder, part="train", images=None, labels=None, squeeze=gzip.compress):
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (30, 28, 28), np.uint8) if images is None else images
-    labels = np.arange(30, dtype=np.uint8) % 10 if labels is None else labels
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(squeeze(idx(2051, images)))
-    (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(squeeze(idx(2049, labels)))
-    return images, labels
-
-
-def write_svhn(folder, part="train", **changes):
-    rng = np.random.default_rng(0)
-    content = {
-        "X": rng.integers(0, 256, (32, 32, 3, 30), np.uint8),
-        "y": (np.arange(30, dtype=np.uint8)[:, None] % 10) + 1,
-    } | changes
-    folder.mkdir(parents=True, exist_ok=True)
-    scipy.io.savemat(folder / f"{part}_32x32.mat", {key: value for key, value in content.items() if value is not None})
-    return content
 
 
 def test_mnist(tmp_path):

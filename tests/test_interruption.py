@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from conftest import ROOT
@@ -24,8 +25,6 @@ run(train_mmvae.main)
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """Data of noise and parameters for a training of a few seconds."""
-    import numpy as np
-
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["train"]["digits"] |= {"epochs": 4, "pairs_per_epoch": 1600, "batch_size": 16, "particles": 2}
     params["networks"]["digits"] |= {"hidden": 16, "channels": 4}
@@ -60,7 +59,6 @@ def checkpoints(folder: Path) -> list[Path]:
     return list((folder / ".checkpoints").glob("digits_mmvae_loose_0_*.safetensors"))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 def test_a_killed_stage_goes_on_to_the_same_bytes(folder):
     assert start(folder).wait(300) == 0
     whole = outputs(folder)
@@ -78,8 +76,6 @@ def test_a_killed_stage_goes_on_to_the_same_bytes(folder):
     assert checkpoints(folder)
     assert not (folder / "models").exists(), "a killed stage leaves no output"
 
-    begin = checkpoints(folder)[0].stat().st_mtime_ns
-    assert begin
     assert start(folder).wait(300) == 0
     assert outputs(folder) == whole
     assert not checkpoints(folder)
