@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmvae.files import FileError, read_weights, write_weights
+from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Checkpoint:
     """A file that holds a run's state, written every `seconds`. One path belongs to one configuration of a run."""
 
     path: Path
-    seconds: float = 30.0
+    seconds: float = 10.0
     _written: float = field(default_factory=time.monotonic, init=False)
 
     def due(self) -> bool:
@@ -57,6 +57,7 @@ class Checkpoint:
             return None
         try:
             tensors, content = read_weights(self.path)
+            check_fit(self.path, tensors, _expected(tensors, model, generator))
             model.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
             parameters = dict(model.named_parameters())
             for key, value in tensors.items():
@@ -70,8 +71,21 @@ class Checkpoint:
             sums = tensors["sums"].to(next(model.parameters()).device)
             return Progress(content["step"], content["curve"], sums)
         except (FileError, KeyError, RuntimeError) as error:
-            raise FileError(f"the checkpoint {self.path} cannot be used; remove it to start over: {error}") from error
+            problem = " ".join(str(error).split()).removesuffix(f"; {AGAIN}")
+            raise FileError(f"the checkpoint {self.path} cannot be used; remove it to start over: {problem}") from error
 
     def remove(self) -> None:
         """The run is finished and its results are written."""
         self.path.unlink(missing_ok=True)
+
+
+def _expected(tensors: dict[str, Tensor], model: torch.nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+    """Tensors of the names, shapes and types that a checkpoint of `model` has; the optimiser may not have any yet."""
+    parameters = dict(model.named_parameters())
+    expected = {f"model/{name}": value for name, value in model.state_dict().items()}
+    for key in tensors:
+        first, _, rest = key.partition("/")
+        entry, _, name = rest.partition("/")
+        if first == "optimiser" and name in parameters:
+            expected[key] = torch.zeros(()) if entry == "step" else parameters[name]
+    return expected | {"generator": generator.get_state(), "sums": torch.zeros(3, dtype=torch.float64)}

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mmvae.batches import shuffled_batches
 from mmvae.config import IMAGE_SHAPES
-from mmvae.files import read_weights, write_weights
+from mmvae.files import check_fit, read_weights, write_weights
 
 LENET, STRONG = "lenet", "strong"
 BATCH = 128
@@ -121,23 +121,30 @@ Judges = dict[str, dict[str, nn.Module]]  # kind -> modality -> classifier
 
 def save(path: str | Path, judges: Judges) -> None:
     """All classifiers of a data set in one weights file."""
-    weights = {
+    write_weights(path, _tensors(judges), {"kinds": list(judges)})
+
+
+def load(path: str | Path, modalities: dict[str, str], device: torch.device) -> Judges:
+    """The classifiers that `save` wrote, for modalities (name -> kind of image), ready to judge.
+
+    Raises:
+        FileError: the file is damaged, or of other classifiers.
+    """
+    weights, _ = read_weights(path)
+    judges = {kind: {name: build(kind, IMAGE_SHAPES[image]) for name, image in modalities.items()} for kind in KINDS}
+    expected = _tensors(judges)
+    check_fit(path, weights, expected)
+    with torch.no_grad():
+        for name, tensor in expected.items():
+            tensor.copy_(weights[name])
+    return {kind: {name: model.to(device).eval() for name, model in of.items()} for kind, of in judges.items()}
+
+
+def _tensors(judges: Judges) -> dict[str, Tensor]:
+    """The weights of all classifiers, '<kind>.<modality>.<name>'."""
+    return {
         f"{kind}.{modality}.{key}": value
         for kind, models in judges.items()
         for modality, model in models.items()
         for key, value in model.state_dict().items()
     }
-    write_weights(path, weights, {"kinds": list(judges)})
-
-
-def load(path: str | Path, modalities: dict[str, str], device: torch.device) -> Judges:
-    """The classifiers that `save` wrote, for modalities (name -> kind of image), ready to judge."""
-    weights, _ = read_weights(path)
-    judges: Judges = {}
-    for kind in KINDS:
-        for modality, image in modalities.items():
-            prefix = f"{kind}.{modality}."
-            model = build(kind, IMAGE_SHAPES[image])
-            model.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
-            judges.setdefault(kind, {})[modality] = model.to(device).eval()
-    return judges

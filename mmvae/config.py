@@ -1,19 +1,18 @@
-"""The one loader of params.yaml: every key typed, ranged and checked, in one place.
+"""What params.yaml may say: every key with its type and its range, and the values that only go together.
 
-`load` returns frozen dataclasses, or raises `ParamsError` with one line that names the key, its value and what is
-allowed. Nothing here imports torch, so that a wrong value is refused at once.
+`load` returns it as frozen dataclasses, or raises `ParamsError` with one line that names the key, its value and what
+is allowed. No number is without both ends: what nobody can mean is refused before hours have been spent on it.
+Nothing here imports torch, so that a wrong value is refused at once.
 """
 
 from __future__ import annotations
 
-import math
-import types
-import typing
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from mmvae import parameters
+from mmvae.parameters import between, one_of, refusal, sections
 
 OBJECTIVES = ("elbo", "importance_elbo", "iwae", "stl_iwae", "dreg_iwae", "dreg_mixture")
 BOUNDS = ("loose", "tight")
@@ -32,7 +31,9 @@ CAPTION_SETS = ("birds", "cub")
 EXTRACTOR_WEIGHTS = ("none", "IMAGENET1K_V1", "IMAGENET1K_V2")
 EXTRACTOR_LAYERS = ("layer1", "layer2", "layer3", "layer4")
 PREPROCESSING = ("imagenet", "released")
+REDUCTION = 32  # how many times smaller than its input the map of the last layer is
 EMBEDDINGS = (32, 64, 128, 256)
+PARTICLES_AT_ONCE = 100_000  # of a batch, from each expert: more do not fit into any memory
 RUNS = ("mmvae_loose", "mmvae_tight", "mvae_poe", "mvae_moe", "vae_grey", "vae_colour")  # of every digit set
 
 
@@ -41,99 +42,96 @@ def caption_runs(images: tuple[str, ...]) -> tuple[str, ...]:
     return (*(f"{model}_{image}" for image in images for model in ("mmvae", "mvae", "vae")), "vae_captions")
 
 
-class ParamsError(ValueError):
-    """params.yaml says something that is not allowed; the message is one line."""
-
-
-def _leaf(minimum: float | None = None, maximum: float | None = None, choices: tuple | None = None) -> Any:
-    return field(metadata={"minimum": minimum, "maximum": maximum, "choices": choices})
+def _seed() -> Any:
+    """A seed, or a list of them: NumPy's and gensim's generators take no more than 32 bits."""
+    return between(0, 2**32 - 1)
 
 
 @dataclass(frozen=True)
 class Download:
-    mirror: str | None = _leaf()
+    mirror: str | None = field()
 
 
 @dataclass(frozen=True)
 class Data:
-    images_per_digit: int = _leaf(minimum=1)
-    pairings: int = _leaf(minimum=1)
-    validation_share: float = _leaf(minimum=0.01, maximum=0.5)
-    seed: int = _leaf(minimum=0)
+    images_per_digit: int = between(1, 100_000)
+    pairings: int = between(1, 1000)
+    validation_share: float = between(0.01, 0.5)
+    seed: int = _seed()
 
 
 @dataclass(frozen=True)
 class CaptionData:
-    validation_share: float = _leaf(minimum=0.01, maximum=0.5)
+    validation_share: float = between(0.01, 0.5)
 
 
 @dataclass(frozen=True)
 class Captions:
-    min_count: int = _leaf(minimum=0)
+    min_count: int = between(0, 1000)
 
 
 @dataclass(frozen=True)
 class Features:
-    weights: str = _leaf(choices=EXTRACTOR_WEIGHTS)
-    layer: str = _leaf(choices=EXTRACTOR_LAYERS)
-    preprocessing: str = _leaf(choices=PREPROCESSING)
-    size: int = _leaf(minimum=32, maximum=1024)
-    standardise: bool = _leaf()
-    seed: int = _leaf(minimum=0)
+    weights: str = one_of(*EXTRACTOR_WEIGHTS)
+    layer: str = one_of(*EXTRACTOR_LAYERS)
+    preprocessing: str = one_of(*PREPROCESSING)
+    size: int = between(32, 1024)
+    standardise: bool = field()
+    seed: int = _seed()
 
 
 @dataclass(frozen=True)
 class FastText:
-    dimensions: int = _leaf(minimum=1)
-    window: int = _leaf(minimum=1)
-    min_count: int = _leaf(minimum=1)
-    epochs: int = _leaf(minimum=1)
-    seeds: tuple[int, ...] = _leaf(minimum=0)
+    dimensions: int = between(2, 1000)
+    window: int = between(1, 31)
+    min_count: int = between(1, 1000)
+    epochs: int = between(1, 1000)
+    seeds: tuple[int, ...] = _seed()
 
 
 @dataclass(frozen=True)
 class Cca:
-    components: int = _leaf(minimum=1)
+    components: int = between(1, 256)
 
 
 @dataclass(frozen=True)
 class Classifiers:
-    updates: int = _leaf(minimum=1)
+    updates: int = between(1, 1_000_000)
 
 
 @dataclass(frozen=True)
 class Networks:
-    latents: int = _leaf(minimum=1)
-    hidden: int = _leaf(minimum=1)
-    channels: int = _leaf(minimum=1)
-    likelihood_scale: float = _leaf(minimum=1e-3)
+    latents: int = between(1, 512)
+    hidden: int = between(1, 10_000)
+    channels: int = between(1, 256)
+    likelihood_scale: float = between(1e-3, 1e3)
 
 
 @dataclass(frozen=True)
 class CaptionsNetwork:
-    channels: int = _leaf(minimum=1)
-    embedding: int = _leaf(choices=EMBEDDINGS)
-    scaling: float = _leaf(minimum=1e-6)
-    scored: str = _leaf(choices=tuple(SCORED))
+    channels: int = between(1, 256)
+    embedding: int = one_of(*EMBEDDINGS)
+    scaling: float = between(1e-6, 1e3)
+    scored: str = one_of(*SCORED)
 
 
 @dataclass(frozen=True)
 class FeaturesNetwork:
-    hidden: int = _leaf(minimum=4)
-    likelihood_scale: float = _leaf(minimum=1e-3)
-    scaling: float = _leaf(minimum=1e-6)
+    hidden: int = between(4, 10_000)
+    likelihood_scale: float = between(1e-3, 1e3)
+    scaling: float = between(1e-6, 1e3)
 
 
 @dataclass(frozen=True)
 class PixelsNetwork:
-    channels: int = _leaf(minimum=1)
-    likelihood_scale: float = _leaf(minimum=1e-3)
-    scaling: float = _leaf(minimum=1e-6)
+    channels: int = between(1, 256)
+    likelihood_scale: float = between(1e-3, 1e3)
+    scaling: float = between(1e-6, 1e3)
 
 
 @dataclass(frozen=True)
 class CaptionNetworks:
-    latents: int = _leaf(minimum=1)
+    latents: int = between(1, 512)
     captions: CaptionsNetwork = field()
     features: FeaturesNetwork = field()
     pixels: PixelsNetwork = field()
@@ -141,40 +139,40 @@ class CaptionNetworks:
 
 @dataclass(frozen=True)
 class Train:
-    epochs: int = _leaf(minimum=1)
-    pairs_per_epoch: int | None = _leaf(minimum=1)
-    batch_size: int = _leaf(minimum=1)
-    learning_rate: float = _leaf(minimum=1e-8, maximum=1.0)
-    particles: int = _leaf(minimum=1)
+    epochs: int = between(1, 10_000)
+    pairs_per_epoch: int | None = between(1, 10_000_000)
+    batch_size: int = between(1, 10_000)
+    learning_rate: float = between(1e-8, 1.0)
+    particles: int = between(1, 1000)
 
 
 @dataclass(frozen=True)
 class Mvae:
-    likelihood: str = _leaf(choices=LIKELIHOODS)
-    annealing_share: float = _leaf(minimum=0.0, maximum=1.0)
+    likelihood: str = one_of(*LIKELIHOODS)
+    annealing_share: float = between(0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class CaptionMvae:
-    annealing_share: float = _leaf(minimum=0.0, maximum=1.0)
+    annealing_share: float = between(0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    joint_samples: int = _leaf(minimum=1)
-    likelihood_samples: int = _leaf(minimum=2)
-    likelihood_pairs: int = _leaf(minimum=2)
+    joint_samples: int = between(1, 100_000)
+    likelihood_samples: int = between(2, 10_000)
+    likelihood_pairs: int = between(2, 100_000)
 
 
 @dataclass(frozen=True)
 class CaptionEvaluate:
-    joint_samples: int = _leaf(minimum=2)
+    joint_samples: int = between(2, 100_000)
 
 
 def _per_set(digits: type | None = None, captions: type | None = None) -> Any:
     """A section for each data set, of the given kind for digit sets and for caption sets."""
-    sections = dict.fromkeys(DIGIT_SETS, digits) | dict.fromkeys(CAPTION_SETS, captions)
-    return field(metadata={"sections": {name: section for name, section in sections.items() if section}})
+    kinds = dict.fromkeys(DIGIT_SETS, digits) | dict.fromkeys(CAPTION_SETS, captions)
+    return sections({name: kind for name, kind in kinds.items() if kind})
 
 
 @dataclass(frozen=True)
@@ -184,11 +182,11 @@ class Params:
     Where digit sets and caption sets have different keys, their sections have different types.
     """
 
-    digit_sets: tuple[str, ...] = _leaf(choices=tuple(DIGIT_SETS))
-    caption_sets: tuple[str, ...] = _leaf(choices=CAPTION_SETS)
-    caption_images: tuple[str, ...] = _leaf(choices=IMAGE_KINDS)
-    seeds: tuple[int, ...] = _leaf(minimum=0)
-    objective: str = _leaf(choices=OBJECTIVES)
+    digit_sets: tuple[str, ...] = one_of(*DIGIT_SETS)
+    caption_sets: tuple[str, ...] = one_of(*CAPTION_SETS)
+    caption_images: tuple[str, ...] = one_of(*IMAGE_KINDS)
+    seeds: tuple[int, ...] = _seed()
+    objective: str = one_of(*OBJECTIVES)
     download: Download = field()
     data: dict[str, Any] = _per_set(Data, CaptionData)
     captions: dict[str, Captions] = _per_set(captions=Captions)
@@ -201,107 +199,38 @@ class Params:
     mvae: dict[str, Any] = _per_set(Mvae, CaptionMvae)
     evaluate: dict[str, Any] = _per_set(Evaluate, CaptionEvaluate)
 
+    def __post_init__(self) -> None:
+        """Refuse what is allowed by itself, but cannot work together."""
+        for name in DIGIT_SETS:
+            data = self.data[name]
+            _at_most(f"data.{name}.pairings", data.pairings, f"data.{name}.images_per_digit", data.images_per_digit)
+        for name in CAPTION_SETS:
+            # The vectors of sentences have one direction less than those of words: smooth inverse frequency removes it.
+            dimensions, components = self.fasttext[name].dimensions, self.cca[name].components
+            _at_most(f"cca.{name}.components", components, f"fasttext.{name}.dimensions", dimensions, dimensions - 1)
+            _check_feature_map(f"features.{name}", self.features[name])
+        for name, train in self.train.items():
+            most = PARTICLES_AT_ONCE // train.batch_size
+            _at_most(f"train.{name}.particles", train.particles, f"train.{name}.batch_size", train.batch_size, most)
+
+
+def _at_most(key: str, value: int, because: str, of: int, maximum: int | None = None) -> None:
+    """Refuse a value above what another one lets it be, by default that other one."""
+    maximum = of if maximum is None else maximum
+    if value > maximum:
+        raise refusal(key, value, f"at most {maximum}, because {because} is {of}")
+
+
+def _check_feature_map(at: str, features: Features) -> None:
+    """Refuse maps of one pixel: over a batch of one photograph, batch normalisation has nothing to average."""
+    if features.weights == "none" and features.layer == EXTRACTOR_LAYERS[-1] and features.size <= REDUCTION:
+        raise refusal(f"{at}.size", features.size, f"more than {REDUCTION}, because {at}.layer is {features.layer}")
+
 
 def load(path: str | Path = "params.yaml") -> Params:
     """Read and check the whole file.
 
     Raises:
-        ParamsError: unreadable YAML, an unknown or missing key, a wrong type, a value out of range or an unknown
-            choice; one line that names the key, the value and what is allowed.
+        ParamsError: one line that names the key, its value and what is allowed.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParamsError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    try:
-        return _section(Params, content, "")
-    except ParamsError as error:
-        raise ParamsError(f"{path}: {error}") from None
-
-
-def _section(cls: type, content: Any, at: str) -> Any:
-    _check_keys(content, [f.name for f in fields(cls)], at)
-    hints = typing.get_type_hints(cls)
-    return cls(**{f.name: _value(content[f.name], hints[f.name], f.metadata, _join(at, f.name)) for f in fields(cls)})
-
-
-def _check_keys(content: Any, allowed: list[str], at: str) -> None:
-    if not isinstance(content, dict):
-        raise ParamsError(f"{at or 'the file'} is {content!r}; allowed: a section with the keys {', '.join(allowed)}")
-    for key in content:
-        if key not in allowed:
-            raise ParamsError(f"unknown key {_join(at, str(key))!r}; allowed: {', '.join(allowed)}")
-    for key in allowed:
-        if key not in content:
-            raise ParamsError(f"missing key {_join(at, key)!r}")
-
-
-def _value(value: Any, hint: Any, rule: Any, at: str) -> Any:
-    if "sections" in rule:
-        _check_keys(value, list(rule["sections"]), at)
-        return {key: _section(section, value[key], _join(at, key)) for key, section in rule["sections"].items()}
-    if is_dataclass(hint):
-        return _section(hint, value, at)
-    if typing.get_origin(hint) is tuple:
-        return _list(value, typing.get_args(hint)[0], rule, at)
-    if isinstance(hint, types.UnionType):
-        if value is None:
-            return None
-        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
-    return _scalar(value, hint, rule, at)
-
-
-def _list(value: Any, hint: type, rule: Any, at: str) -> tuple:
-    if not isinstance(value, list):
-        raise ParamsError(f"{at} is {value!r}; allowed: a list")
-    items = tuple(_scalar(item, hint, rule, f"{at}[{i}]") for i, item in enumerate(value))
-    if len(set(items)) < len(items):
-        raise ParamsError(f"{at} is {value!r}; allowed: each value once")
-    if not items:
-        raise ParamsError(f"{at} is empty; allowed: at least one value")
-    return items
-
-
-def _scalar(value: Any, hint: type, rule: Any, at: str) -> Any:
-    if rule["choices"] is not None:
-        if not isinstance(value, hint) or value not in rule["choices"]:
-            raise ParamsError(f"{at} is {value!r}; allowed: {', '.join(map(str, rule['choices']))}")
-        return value
-    number = _number(value, hint)
-    if number is None:
-        raise ParamsError(f"{at} is {value!r}; allowed: {_allowed(hint, rule)}")
-    low, high = rule["minimum"], rule["maximum"]
-    if (low is not None and number < low) or (high is not None and number > high):
-        raise ParamsError(f"{at} is {value!r}; allowed: {_allowed(hint, rule)}")
-    return number
-
-
-def _number(value: Any, hint: type) -> Any:
-    """The value as `hint`, or None. DVC writes 0.00001 as 1e-05, which YAML reads as text."""
-    if hint is str:
-        return value if isinstance(value, str) and value else None
-    if hint is bool:
-        return value if isinstance(value, bool) else None
-    if isinstance(value, bool):
-        return None
-    if hint is int:
-        return value if isinstance(value, int) else None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _allowed(hint: type, rule: Any) -> str:
-    name = {int: "an integer", float: "a number", str: "text", bool: "true or false"}[hint]
-    low, high = rule["minimum"], rule["maximum"]
-    if low is None:
-        return name
-    return f"{name} of at least {low:g}" if high is None else f"{name} from {low:g} to {high:g}"
-
-
-def _join(at: str, key: str) -> str:
-    return f"{at}.{key}" if at else key
+    return parameters.load(path, Params)

@@ -6,7 +6,7 @@ nothing, its early ones colours and edges.
 
 from __future__ import annotations
 
-import pickle
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -21,10 +21,11 @@ from torchvision.models import ResNet101_Weights
 from torchvision.transforms.v2 import functional
 
 from mmvae.config import EXTRACTOR_LAYERS as LAYERS
-from mmvae.files import FileError, read_weights, write_weights
+from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
 
 LENGTHS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}  # features an image
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's pixels
+COUNTER = "num_batches_tracked"  # of batch normalisation: files of old networks lack it, and nothing here reads it
 RESIZED = {"imagenet": 256 / 224, "released": 1.0}  # the short side before the crop, in sizes of the crop
 BATCH = 32
 
@@ -91,17 +92,31 @@ def trained(config: ExtractorConfig, weights: str, mirror: str | None) -> Extrac
     local = Path(mirror or ".") / name
     # A mirror in a folder needs no network; torch checks the hash that is part of the file's name.
     url = local.resolve().as_uri() if mirror and local.exists() else official.url
+    kept = Path(torch.hub.get_dir()) / "checkpoints" / name
+    own = extractor.state_dict()
+    names = {key: _official_name(key) for key in own if key.startswith(("stem.", "layers.")) and COUNTER not in key}
     try:
+        _check_name(kept)
         state = torch.hub.load_state_dict_from_url(url, check_hash=True, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        found = {key: state[name] for key, name in names.items() if name in state}
+        check_fit(kept, found, {key: own[key] for key in names})
+    except Exception as error:  # of the network, of torch, of what the file holds instead
         raise WeightsError(
             f"{name} could not be had from {url}: {' '.join(str(error).split())}. Without a network, put the "
             f"file into the folder of download.mirror, or set features.<set>.weights to none"
         ) from error
-    own = extractor.state_dict()
-    own |= {key: state[_official_name(key)] for key in own if key not in ("mean", "std")}
-    extractor.load_state_dict(own)
+    extractor.load_state_dict(own | found)
     return extractor
+
+
+def _check_name(path: Path) -> None:
+    """A file that torch has kept from before is used as it is: its hash must begin as its name ends."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(path.stem.rpartition("-")[2]):
+        raise FileError(f"{path} is damaged, its sha256 is {digest}; remove it")
 
 
 def _official_name(name: str) -> str:
@@ -181,8 +196,12 @@ def load(path: str | Path, device: torch.device) -> Extractor:
     """
     weights, config = read_weights(path)
     try:
-        extractor = Extractor(ExtractorConfig(**config))
-        extractor.load_state_dict(weights)
-    except (TypeError, KeyError, RuntimeError, ValueError) as error:
-        raise FileError(f"{path} does not hold the weights of the extractor it describes: {error}") from error
+        chosen = ExtractorConfig(**config)
+        with torch.device("meta"):
+            expected = Extractor(chosen).state_dict()
+    except (TypeError, KeyError, ValueError) as error:
+        raise FileError(f"{path} does not hold the weights of the extractor it describes: {error}; {AGAIN}") from error
+    check_fit(path, weights, expected)
+    extractor = Extractor(chosen)
+    extractor.load_state_dict(weights)
     return extractor.to(device)

@@ -7,120 +7,295 @@ Numbers must be finite. Nothing is pickled.
 from __future__ import annotations
 
 import csv
+import glob
+import hashlib
+import io
 import json
 import math
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+from safetensors import SafetensorError
 
 SIGNIFICANT_DIGITS = 6
+AGAIN = "remove it and run `dvc repro`"
 
 
 class FileError(ValueError):
     """A file is missing, damaged or not what it should be; the message names it."""
 
 
+class Content(dict):
+    """What a file holds, by key; a key that it lacks is a FileError that names both."""
+
+    def __init__(self, path: str | Path, entries: Iterable):
+        super().__init__(entries)
+        self.path = path
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise FileError(f"{self.path} has no {key!r}; {AGAIN}")
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`, moved onto it when the block ends well and removed otherwise."""
+    """A temporary path beside `path`, moved onto it when the block ends well and removed otherwise.
+
+    What earlier processes, killed before they could clean up, left there is removed too.
+
+    Raises:
+        FileError: the file cannot be written, for want of room or of permission; what was there before is kept.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())  # so that not even a power cut leaves an empty file of the right name
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, SafetensorError) as error:
+        raise FileError(
+            f"{path} cannot be written: {_reason(error)}. Nothing of it was kept. Make room or make it writable, and "
+            "run the same command again"
+        ) from error
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the temporary files of processes that are no more."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial{path.suffix}"):
+        pid = left.name.removesuffix(path.suffix).removesuffix(".partial").rpartition(".")[2]
+        if pid.isdigit() and not _alive(int(pid)):
+            left.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
 def write_json(path: str | Path, content: dict) -> None:
     """Nested dictionaries of finite numbers, six significant digits each.
 
     Raises:
-        FileError: a number is not finite; names the key.
+        FileError: a number is not finite, a key is not text, or a value is of no type that JSON has; says where.
     """
-    text = json.dumps(_finite(content, path, ""), indent=2, allow_nan=False)
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, _refused(path):
+        text = json.dumps(_plain(content, ""), indent=2, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: str | Path) -> dict:
+def read_json(path: str | Path) -> Content:
+    """What `write_json` wrote.
+
+    Raises:
+        FileError: the file is missing or damaged, holds no dictionary, or has a number that is not finite.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FileError(f"{path} cannot be read: {error}") from error
+        kinds = {"parse_constant": _number, "parse_float": _number, "object_pairs_hook": partial(Content, path)}
+        content = json.loads(Path(path).read_text(encoding="utf-8"), **kinds)
+        if not isinstance(content, Content):
+            raise ValueError("it holds no dictionary")
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(path, "JSON", error) from error
+    return content
 
 
 def write_csv(path: str | Path, rows: list[dict]) -> None:
-    """Rows with the same keys, finite numbers only."""
-    rows = [_finite(row, path, f"row {i}") for i, row in enumerate(rows, 1)]
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    """One or more rows with the same keys, finite numbers only.
+
+    Raises:
+        FileError: a number is not finite or no number at all, or the rows do not have the same keys; says where.
+    """
+    with atomic(path) as temporary, _refused(path), temporary.open("w", newline="", encoding="utf-8") as file:
+        rows = [_plain(row, f"row {i}") for i, row in enumerate(rows, 1)]
+        if len({frozenset(row) for row in rows}) != 1:
+            raise ValueError("a table needs rows, all with the same keys")
+        for value in (value for row in rows for value in row.values()):
+            _number(str(value))
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def read_csv(path: str | Path) -> list[dict[str, float]]:
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+def read_csv(path: str | Path) -> list[Content]:
+    """One or more rows of finite numbers.
+
+    Raises:
+        FileError: the file is missing, damaged or empty, or has something else than a finite number.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            rows = [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file, strict=True)]
+        if not rows:
+            raise ValueError("it has no rows")
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise _unreadable(path, "a table of numbers", error) from error
+    return [Content(path, row) for row in rows]
 
 
 def write_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
-    """An uncompressed npz: the same arrays always give the same bytes."""
-    with atomic(path) as temporary:
-        np.savez(temporary, **arrays)
+    """An uncompressed npz: the same arrays always give the same bytes.
+
+    Raises:
+        FileError: a number is not finite, or an array is of Python objects, which would be pickled.
+    """
+    with atomic(path) as temporary, _refused(path):
+        arrays = {key: np.asanyarray(array) for key, array in arrays.items()}
+        _require_finite(arrays)
+        np.savez(temporary, allow_pickle=False, **arrays)
 
 
-def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path) -> Content:
     """All arrays of an npz, never unpickling.
 
     Raises:
-        FileError: the file is missing or damaged.
+        FileError: the file is missing or damaged, or has a number that is not finite.
     """
     try:
-        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {key: file[key] for key in file}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise FileError(f"{path} cannot be read as arrays: {error}") from error
+        with zipfile.ZipFile(path) as file:
+            arrays = {info.filename.removesuffix(".npy"): _array(file, info) for info in file.infolist()}
+        if not arrays:
+            raise ValueError("it holds none")
+        _require_finite(arrays)
+    except Exception as error:  # zipfile and NumPy raise many kinds for damaged files
+        raise _unreadable(path, "arrays", error) from error
+    return Content(path, arrays)
+
+
+def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """One member, read to its end: NumPy's own reader stops where its array does, short of the checksum's."""
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{info.filename!r} is compressed, which no array of this project is")
+    content = io.BytesIO(file.read(info))
+    array = np.lib.format.read_array(content, allow_pickle=False)
+    if content.read(1):
+        raise ValueError(f"{info.filename!r} has more bytes than its array")
+    return array
 
 
 def write_weights(path: str | Path, weights: dict, config: dict) -> None:
-    """Tensors as safetensors, with the configuration that they belong to in the header."""
+    """Tensors as safetensors, with the configuration that they belong to, and a checksum of both, in the header.
+
+    Raises:
+        FileError: a number is not finite; names the tensor.
+    """
     from safetensors.torch import save_file
 
-    metadata = {"config": json.dumps(config)}
-    with atomic(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary, metadata)
+    with atomic(path) as temporary, _refused(path, ". Training has diverged: lower its learning rate"):
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        _require_finite(weights)
+        content = json.dumps({"sha256": _checksum(weights, config), "config": config})
+        save_file(weights, temporary, {"config": content})  # one entry: of several, the order is left to chance
 
 
 def read_weights(path: str | Path) -> tuple[dict, dict]:
     """Tensors and the configuration written beside them.
 
     Raises:
-        FileError: the file is missing, damaged or holds no configuration.
+        FileError: the file is missing or damaged, holds no configuration, or has a number that is not finite.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            config = json.loads((file.metadata() or {})["config"])
-            return {name: file.get_tensor(name) for name in file.keys()}, config  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise FileError(f"{path} cannot be read as weights: {error}") from error
+            content = json.loads((file.metadata() or {})["config"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if content["sha256"] != _checksum(weights, content["config"]):
+            raise ValueError("its checksum is not that of what it holds")
+        _require_finite(weights)
+    except Exception as error:  # a damaged header fails in many ways
+        raise _unreadable(path, "weights", error) from error
+    return weights, content["config"]
 
 
-def _finite(value: Any, path: str | Path, at: str) -> Any:
+def _checksum(weights: dict, config: dict) -> str:
+    """The sha256 of configuration, names, types, shapes and numbers; safetensors has none of its own."""
+    digest = hashlib.sha256(json.dumps(config, allow_nan=False).encode())
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {_described(tensor)}".encode())
+        digest.update(tensor.numpy())
+    return digest.hexdigest()
+
+
+def check_fit(path: str | Path, weights: dict, expected: dict) -> None:
+    """Are these the tensors, of the shapes and types, that a model expects?
+
+    Raises:
+        FileError: they are not; names the first tensor that differs, and both shapes.
+    """
+    found, wanted = ({name: _described(tensor) for name, tensor in of.items()} for of in (weights, expected))
+    wrong = [name for name in wanted | found if found.get(name) != wanted.get(name)]
+    if wrong:
+        first, second = (tensors.get(wrong[0], "missing") for tensors in (found, wanted))
+        raise FileError(
+            f"{path} does not hold the weights that it should: {wrong[0]} is {first} in the file and {second} in the "
+            f"model, and {len(wrong) - 1} others differ; {AGAIN}"
+        )
+
+
+def _described(tensor: Any) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+@contextmanager
+def _refused(path: str | Path, hint: str = "") -> Iterator[None]:
+    """What cannot be written is a FileError."""
+    try:
+        yield
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FileError(f"{path} is not written: {_reason(error)}{hint}") from error
+
+
+def _unreadable(path: str | Path, what: str, error: Exception) -> FileError:
+    reason = f"{error} is missing" if isinstance(error, KeyError) else _reason(error) or type(error).__name__
+    remedy = "run `dvc repro`" if isinstance(error, FileNotFoundError) else AGAIN
+    return FileError(f"{path} cannot be read as {what}: {reason}; {remedy}")
+
+
+def _require_finite(arrays: dict) -> None:
+    """NaN or infinity in an array, or a tensor, is a ValueError that names it."""
+    for name, array in arrays.items():
+        values = np.asarray(array)
+        if values.dtype.kind in "fc" and not np.isfinite(values).all():
+            raise ValueError(f"{name!r} holds NaN or infinity")
+
+
+def _number(text: str) -> float:
+    """The finite number that `text` is; anything else is a ValueError."""
+    if not math.isfinite(float(text)):
+        raise ValueError(f"{text} is not a finite number")
+    return float(text)
+
+
+def _plain(value: Any, at: str) -> Any:
+    """The same in types that JSON has, numbers rounded. What is not finite is a ValueError that says where."""
     if isinstance(value, dict):
-        return {key: _finite(item, path, f"{at}.{key}" if at else str(key)) for key, item in value.items()}
+        if wrong := [key for key in value if not isinstance(key, str)]:  # JSON would not tell 1 from "1"
+            raise TypeError(f"the key {wrong[0]!r} of {at or 'the whole'} is not text")
+        return {key: _plain(item, f"{at}.{key}" if at else key) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item, path, f"{at}[{i}]") for i, item in enumerate(value)]
+        return [_plain(item, f"{at}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, float | np.floating):
         if not math.isfinite(value):
-            raise FileError(f"{path}: {at} is {float(value)}; only finite numbers are written")
+            raise ValueError(f"{at} is {float(value)}; only finite numbers are written")
         return float(f"{float(value):.{SIGNIFICANT_DIGITS}g}")
-    return int(value) if isinstance(value, np.integer) else value
+    return _plain(value.tolist(), at) if hasattr(value, "tolist") else value  # of NumPy and torch

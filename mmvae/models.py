@@ -27,7 +27,7 @@ from mmvae.distributions import (
     normal_from_log_variance,
     product_of_experts,
 )
-from mmvae.files import FileError, read_weights, write_weights
+from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
 from mmvae.modality import BernoulliLikelihood, CategoricalLikelihood, LaplaceLikelihood, Modality
 from mmvae.nets import captions, features, mnist, pixels, svhn
 
@@ -213,10 +213,14 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> MultimodalVAE:
     """
     weights, config = read_weights(path)
     try:
-        model = build(ModelConfig(**config))
-        model.load_state_dict(weights)
-    except (TypeError, KeyError, RuntimeError) as error:
-        raise FileError(f"{path} does not hold the weights of the model it describes: {error}") from error
+        with torch.device("meta"):  # where no size that a file states costs any memory
+            expected = build(ModelConfig(**config)).state_dict()
+    except Exception as error:  # a wrong configuration fails in many ways
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        raise FileError(f"{path} describes no model that can be built: {problem}; {AGAIN}") from error
+    check_fit(path, weights, expected)
+    model = build(ModelConfig(**config))
+    model.load_state_dict(weights)
     return model.to(device).eval().requires_grad_(False)
 
 

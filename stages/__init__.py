@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
+
+PARENT = os.getppid()  # read before the long imports: it may be gone when they are done
+WATCH_EVERY = 0.5  # seconds
 
 
 def arguments(*names: str, **optional: str | None) -> argparse.Namespace:
@@ -18,10 +25,30 @@ def arguments(*names: str, **optional: str | None) -> argparse.Namespace:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; the project's own errors end it in one line."""
+    """Run a stage. The project's own errors, and whoever stops it, end it in one line.
+
+    A stage whose parent is killed ends too, so that none goes on unseen and writes beside the one that is started next.
+    """
+    signal.signal(signal.SIGTERM, _terminated)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         main()
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. The same command goes on, or starts the stage again.")
     except (ValueError, RuntimeError, OSError) as error:
         if not type(error).__module__.startswith("mmvae"):
             raise
         sys.exit(f"{type(error).__name__}: {error}")
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)  # all is written; Python's own end is not to be interrupted in Python
+
+
+def _terminated(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    while os.getppid() == PARENT:
+        time.sleep(WATCH_EVERY)
+    os._exit(1)

@@ -2,6 +2,7 @@
 
 from mmvae import config
 from mmvae.data import pairing
+from mmvae.data.checks import check_labels, naming
 from mmvae.files import read_arrays, write_arrays
 from stages import arguments, run
 
@@ -9,10 +10,12 @@ from stages import arguments, run
 def main() -> None:
     name = arguments("set").set
     data = config.load().data[name]
-    prepared = read_arrays(f"data/prepared/{name}.npz")
-    pairs = pairing.pair_splits(
-        prepared, tuple(config.DIGIT_SETS[name]), data.pairings, data.images_per_digit, data.seed
-    )
+    path, names = f"data/prepared/{name}.npz", tuple(config.DIGIT_SETS[name])
+    prepared = read_arrays(path)
+    for key in (f"{modality}/{split}/labels" for modality in names for split in pairing.SPLITS):
+        check_labels(path, key, prepared[key])
+    with naming(path, pairing.PairingError):
+        pairs = pairing.pair_splits(prepared, names, data.pairings, data.images_per_digit, data.seed)
     write_arrays(f"data/pairs/{name}.npz", pairs)
 
 

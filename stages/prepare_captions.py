@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from mmvae import config
 from mmvae.data import photographs, text
+from mmvae.data.checks import check_array
 from mmvae.files import read_arrays, write_arrays
 from stages import arguments, run
 
@@ -11,10 +14,13 @@ from stages import arguments, run
 def main() -> None:
     name = arguments("set").set
     min_count = config.load().captions[name].min_count
-    images = read_arrays(f"data/pixels/{name}.npz")
+    path = f"data/pixels/{name}.npz"
+    images = read_arrays(path)
     sentences = {}
     for split in photographs.SPLITS:
-        captions = photographs.READERS[name].read_captions(Path("data/raw") / name, images[f"{split}/names"].tolist())
+        names = images[f"{split}/names"]
+        check_array(path, f"{split}/names", names, np.str_, (None,))
+        captions = photographs.READERS[name].read_captions(Path("data/raw") / name, names.tolist())
         sentences[split] = [text.tokenise(caption) for ten in captions for caption in ten]
     vocabulary = text.vocabulary(sentences["train"], min_count)
     arrays = {f"{split}/tokens": text.encode(some, vocabulary) for split, some in sentences.items()}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmvae import config
 from mmvae.data import digits, mnist_svhn, pairing
+from mmvae.data.checks import naming
 from mmvae.files import write_arrays
 from stages import arguments, run
 
@@ -13,12 +14,10 @@ READERS = {"digits": digits.read_raw, "mnist_svhn": mnist_svhn.read_raw}
 def main() -> None:
     name = arguments("set").set
     share = config.load().data[name].validation_share
-    raw = READERS[name](Path("data/raw") / name)
-    arrays = {
-        f"{modality}/{key}": array
-        for modality, part in raw.items()
-        for key, array in pairing.split(part, share).items()
-    }
+    folder, arrays = Path("data/raw") / name, {}
+    for modality, part in READERS[name](folder).items():
+        with naming(folder / modality, pairing.PairingError):
+            arrays |= {f"{modality}/{key}": array for key, array in pairing.split(part, share).items()}
     write_arrays(f"data/prepared/{name}.npz", arrays)
 
 

@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from mmvae import config
 from mmvae.data import birds, photographs
+from mmvae.data.checks import naming
 from mmvae.files import write_arrays
 from stages import arguments, run
 
@@ -15,7 +16,8 @@ def main() -> None:
     share = config.load().data[name].validation_share
     reader, folder = photographs.READERS[name], Path("data/raw") / name
     names = reader.read_names(folder)
-    train, validation = photographs.hold_out(names["train"], share)
+    with naming(folder, photographs.PhotographsError):
+        train, validation = photographs.hold_out(names["train"], share)
     splits = {"train": train, "validation": validation, "test": names["test"]}
     every = [name for split in splits.values() for name in split]
     found = tqdm(reader.read_images(folder, every), total=len(every), desc=f"{name} photographs", unit="photo")

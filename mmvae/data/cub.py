@@ -17,6 +17,7 @@ from pathlib import Path
 from PIL import Image
 
 from mmvae.data.archives import AGAIN, members
+from mmvae.data.text import tokenise
 from mmvae.files import FileError
 
 IMAGES, CAPTIONS = "cub/CUB_200_2011.tgz", "cub/cvpr2016_cub.tar.gz"
@@ -24,7 +25,7 @@ LIST = "CUB_200_2011/images.txt"
 CLASS_LISTS = {"train": "cvpr2016_cub/trainvalclasses.txt", "test": "cvpr2016_cub/testclasses.txt"}
 PHOTO = re.compile(r"CUB_200_2011/images/([^/]+/(?!\._)[^/]+)\.jpg")
 CAPTION = re.compile(r"cvpr2016_cub/text_c10/([^/]+/(?!\._)[^/]+)\.txt")
-ENTRY = re.compile(r"([0-9]+) ([^/\s]+/[^/\s]+)\.jpg")
+ENTRY = re.compile(r"([0-9]{1,9}) ([^/\s]{1,99}/[^/\s]{1,99})\.jpg")  # one long name would widen the array of all
 PER_PHOTO = 10
 FORMATS = ("JPEG", "PNG")  # what a .jpg may really hold; others would only widen what a file can reach
 
@@ -37,20 +38,18 @@ def read_names(folder: Path) -> dict[str, list[str]]:
             listed photograph or its captions are missing, captions belong to no listed photograph, or a photograph
             is of a class in neither list. Says how many, and names the first.
     """
-    listed = _listed(folder / IMAGES)
-    classes, captioned = _classes_and_captioned(folder / CAPTIONS)
+    images, captions = folder / IMAGES, folder / CAPTIONS
+    listed = _listed(images)
+    classes, captioned = _classes_and_captioned(captions)
     known, everywhere = set(listed), classes["train"] | classes["test"]
-    _refuse(folder / CAPTIONS, [name for name in listed if name not in captioned], "photographs without captions")
-    _refuse(folder / CAPTIONS, sorted(captioned - known), f"captions without a photograph in {LIST}")
-    _refuse(
-        folder / CAPTIONS,
-        [name for name in listed if _class(name) not in everywhere],
-        "photographs of unlisted classes",
-    )
+    _refuse(captions, [name for name in listed if name not in captioned], f"photographs of {images} without captions")
+    _refuse(captions, sorted(captioned - known), f"captions without a photograph in {LIST} of {images}")
+    unlisted = [name for name in listed if _class(name) not in everywhere]
+    _refuse(captions, unlisted, f"photographs of {images} of unlisted classes")
     names = {part: [name for name in listed if _class(name) in classes[part]] for part in CLASS_LISTS}
     for part in CLASS_LISTS:
         if not names[part]:
-            raise FileError(f"{folder / CAPTIONS}: no photograph is of a class of {CLASS_LISTS[part]}; {AGAIN}")
+            raise FileError(f"{captions}: no photograph of {images} is of a class of {CLASS_LISTS[part]}; {AGAIN}")
     return names
 
 
@@ -79,7 +78,7 @@ def read_captions(folder: Path, names: list[str]) -> list[list[str]]:
     A caption is what lies between two newlines and nothing else: any cleverer cut could shift all later pairs.
 
     Raises:
-        FileError: the captions of a name are missing, are not ten, or one of them is blank.
+        FileError: the captions of a name are missing, are not ten, or one of them has no words.
     """
     path = folder / CAPTIONS
     asked, captions = set(names), {}
@@ -135,8 +134,8 @@ def _ten_lines(path: Path, member: str, content: bytes) -> list[str]:
     if len(lines) != PER_PHOTO:
         raise FileError(f"{path}: {member} has {len(lines)} captions, not {PER_PHOTO}; {AGAIN}")
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            raise FileError(f"{path}: caption {number} of {member} is blank; {AGAIN}")
+        if not tokenise(line):
+            raise FileError(f"{path}: caption {number} of {member} has no words; {AGAIN}")
     return lines
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from sklearn.datasets import load_digits, load_sample_images
 
+from mmvae.data.checks import check_labelled
 from mmvae.files import read_arrays, write_arrays
 
 SEED = 0
@@ -22,6 +23,7 @@ PLATES = {"train": 2000, "test": 600}
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "DejaVuSansMono-Bold.ttf")
 FONT_SIZE = 27
 BLUR, BRIGHTNESS = 6, 0.5  # of the backgrounds: pixels, share
+SHAPES = {"handwritten": (1, 28, 28), "plates": (3, 32, 32)}
 TRAIN_WIDTH = 0.75  # training backgrounds come from the left of a photograph, test backgrounds from the rest
 
 Part = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -79,9 +81,16 @@ def write_raw(folder: Path) -> None:
 
 
 def read_raw(folder: Path) -> dict[str, Part]:
-    """modality -> 'train' or 'test' -> images and labels."""
+    """modality -> 'train' or 'test' -> images and labels.
+
+    Raises:
+        FileError: a file is missing or damaged, or holds something else.
+    """
     parts = {}
-    for name in ("handwritten", "plates"):
-        arrays = read_arrays(folder / f"{name}.npz")
+    for name, shape in SHAPES.items():
+        path = folder / f"{name}.npz"
+        arrays = read_arrays(path)
         parts[name] = {split: (arrays[f"{split}/images"], arrays[f"{split}/labels"]) for split in PLATES}
+        for images, labels in parts[name].values():
+            check_labelled(path, images, path, labels, shape)
     return parts

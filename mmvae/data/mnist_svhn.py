@@ -6,45 +6,43 @@ Images are uint8 of shape (n, C, H, W); labels are uint8 of shape (n,), 0 to 9.
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
-from mmvae.files import FileError
+from mmvae.data import matlab
+from mmvae.data.checks import check_array, check_labelled
+from mmvae.files import AGAIN, FileError
 
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
+LIMIT = 1 << 28  # bytes of one file, unpacked; the largest, the training images, has 47 million
 
 
 def read_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     """The part 'train' or 't10k': images (n, 1, 28, 28) and labels (n,)."""
     images_path = folder / f"{part}-images-idx3-ubyte.gz"
     labels_path = folder / f"{part}-labels-idx1-ubyte.gz"
-    images = _read_idx(images_path, IMAGES_MAGIC, 3)
-    if images.shape[1:] != (28, 28):
-        raise FileError(f"{images_path}: images are {images.shape[1:]}, not 28 x 28")
+    images = _read_idx(images_path, IMAGES_MAGIC, 3)[:, None]
     labels = _read_idx(labels_path, LABELS_MAGIC, 1)
-    return _checked(images_path, images[:, None], labels_path, labels)
+    check_labelled(images_path, images, labels_path, labels, (1, 28, 28))
+    return images, labels
 
 
 def read_svhn(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     """The part 'train' or 'test': images (n, 3, 32, 32) and labels (n,); the file's label 10 is the digit 0."""
     path = folder / f"{part}_32x32.mat"
-    try:
-        content = scipy.io.loadmat(path, variable_names=["X", "y"])
-        images, labels = content["X"], content["y"].ravel()
-    except KeyError as error:
-        raise FileError(f"{path}: the variable {error} is missing") from error
-    except Exception as error:  # scipy raises many kinds for damaged files
-        raise FileError(f"{path} cannot be read as a Matlab file: {error}") from error
-    if images.ndim != 4 or images.shape[:3] != (32, 32, 3) or images.dtype != np.uint8:
-        raise FileError(f"{path}: X is {images.dtype} {images.shape}, not uint8 (32, 32, 3, n)")
-    if len(labels) and not (np.issubdtype(labels.dtype, np.number) and labels.min() >= 1 and labels.max() <= 10):
-        raise FileError(f"{path}: a label is outside 1 to 10")
-    images = np.ascontiguousarray(images.transpose(3, 2, 0, 1))
-    return _checked(path, images, path, (labels % 10).astype(np.uint8))
+    content = matlab.read_bytes(path, "X", "y")
+    images, labels = content["X"], content["y"]
+    check_array(path, "X", images, np.uint8, (32, 32, 3, None))
+    check_array(path, "y", labels, np.uint8, (None, 1))
+    if ((labels < 1) | (labels > 10)).any():
+        raise FileError(f"{path}: a label is outside 1 to 10; {AGAIN}")
+    images, labels = np.ascontiguousarray(images.transpose(3, 2, 0, 1)), labels.ravel() % 10
+    check_labelled(path, images, path, labels, (3, 32, 32))
+    return images, labels
 
 
 def read_raw(folder: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
@@ -56,29 +54,26 @@ def read_raw(folder: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def _read_idx(path: Path, magic: int, dimensions: int) -> np.ndarray:
+    """The array of a gzipped idx file, of which no more is unpacked than its header states."""
     try:
         with gzip.open(path) as file:
-            content = file.read()
+            shape = _idx_shape(path, file.read(4 * (1 + dimensions)), magic, dimensions)
+            size = math.prod(shape)
+            content = file.read(size + 1)  # to the end of the file, where the checksum is
     except (OSError, EOFError, zlib.error) as error:
-        raise FileError(f"{path} cannot be unpacked: {error}") from error
-    header = 4 * (1 + dimensions)
-    if len(content) < header:
-        raise FileError(f"{path}: {len(content)} bytes are too few for an idx header")
-    found, *shape = struct.unpack(f">{1 + dimensions}I", content[:header])
+        raise FileError(f"{path} cannot be unpacked: {error}; {AGAIN}") from error
+    if len(content) != size:
+        found = "more" if len(content) > size else len(content)
+        raise FileError(f"{path}: {found} bytes of data, but the header says {shape}; {AGAIN}")
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _idx_shape(path: Path, header: bytes, magic: int, dimensions: int) -> tuple[int, ...]:
+    if len(header) < 4 * (1 + dimensions):
+        raise FileError(f"{path}: {len(header)} bytes are too few for an idx header; {AGAIN}")
+    found, *shape = struct.unpack(f">{1 + dimensions}I", header)
     if found != magic:
-        raise FileError(f"{path}: the magic number is {found}, not {magic}")
-    if len(content) - header != np.prod(shape, dtype=np.int64):
-        raise FileError(f"{path}: {len(content) - header} bytes of data, but the header says {shape}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
-
-
-def _checked(
-    images_path: Path, images: np.ndarray, labels_path: Path, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    if len(images) != len(labels):
-        raise FileError(f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path}")
-    if len(labels) == 0:
-        raise FileError(f"{images_path}: no images")
-    if labels.max() > 9:
-        raise FileError(f"{labels_path}: label {labels.max()} of image {int(labels.argmax())} is outside 0 to 9")
-    return images, labels
+        raise FileError(f"{path}: the magic number is {found}, not {magic}; {AGAIN}")
+    if math.prod(shape) > LIMIT:
+        raise FileError(f"{path}: the header claims {math.prod(shape)} bytes, more than {LIMIT}; {AGAIN}")
+    return tuple(shape)

@@ -2,21 +2,26 @@
 
 A mirror is a folder or a base URL that holds `SHA256SUMS` and the files under the paths used here, such as
 `mnist/train-images-idx3-ubyte.gz`. Every file is checked against its hash before it counts as there.
+
+Files are gathered in `.<set>.partial`, which takes the place of the set's folder when it is complete. There a download
+of known hash grows as `.<name>.part`, from which the next attempt or the next run goes on.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmvae.data import birds, cub, digits
-from mmvae.files import atomic
+from mmvae.data import cub
+from mmvae.files import FileError, atomic
 
-RETRIES = 3
+SIZE_LIMIT = 8 << 30  # bytes of one file
 SUMS = "SHA256SUMS"
+SUMS_LIMIT = 1 << 20
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _SVHN = "http://ufldl.stanford.edu/housenumbers/"
 OFFICIAL: dict[str, dict[str, tuple[str, str | None]]] = {  # data set -> path -> address, hash
@@ -52,7 +57,6 @@ OFFICIAL: dict[str, dict[str, tuple[str, str | None]]] = {  # data set -> path -
         ),
     },
 }
-PAINTED = {"digits": digits.write_raw, "birds": birds.write_raw}
 
 
 class DownloadError(RuntimeError):
@@ -62,69 +66,117 @@ class DownloadError(RuntimeError):
 def obtain(data_set: str, folder: Path, mirror: str | None) -> None:
     """Fill `folder` with the raw files of `data_set`, whole and checked, or leave it as it was.
 
-    Files are gathered in a folder beside it, which then takes its place. The embedded set is painted, not fetched.
+    The embedded sets are painted, not fetched.
 
     Raises:
         DownloadError: a file is missing, unreachable or has the wrong hash.
+        FileError: the files cannot be written, for want of room or of permission.
     """
     partial = folder.with_name(f".{folder.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    if data_set in OFFICIAL:
-        wanted = OFFICIAL[data_set]
-        sources = _mirrored(wanted, mirror, partial) if mirror else wanted
-        for path, (address, known_hash) in sources.items():
-            _fetch(partial / path, address, known_hash)
-    else:
-        PAINTED[data_set](partial)
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        if data_set in OFFICIAL:
+            _gather(OFFICIAL[data_set], mirror, partial)
+        else:
+            _paint(data_set, partial)
+        _put_in_place(partial, folder)
+    except OSError as error:  # of writing: those of the source have become a DownloadError
+        raise FileError(
+            f"{error.filename or folder} cannot be written: {_short(error.strerror or error)}. Make room or make it "
+            "writable, and run the same command again: it goes on from what there is"
+        ) from error
+
+
+def _paint(data_set: str, folder: Path) -> None:
+    """An embedded set, in an empty folder."""
+    from mmvae.data import birds, digits  # here, since they import much that a download does not need
+
+    try:
+        for left in folder.iterdir():
+            left.unlink()
+        {"digits": digits, "birds": birds}[data_set].write_raw(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _gather(wanted: dict[str, tuple[str, str | None]], mirror: str | None, partial: Path) -> None:
+    """All files of a set, and nothing else, in `partial`."""
+    sources = _mirrored(wanted, mirror, partial) if mirror else wanted
+    for path, (address, known_hash) in sources.items():
+        _fetch(partial / path, address, known_hash)
+    for path in partial.rglob("*"):
+        if path.is_file() and path.relative_to(partial).as_posix() not in wanted:
+            path.unlink()  # left by a process that was killed
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """`partial` takes the name of `folder`. Killed in between, it is complete, and found by the next run."""
+    old = folder.with_name(f".{folder.name}.old")
+    if folder.exists():
+        _remove(old)
+        folder.rename(old)
+    partial.rename(folder)
+    _remove(old)
+
+
+def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
-    partial.rename(folder)
 
 
 def _mirrored(wanted: Iterable[str], mirror: str, partial: Path) -> dict[str, tuple[str, str | None]]:
     """The same files at the mirror's addresses, with the hashes of its SHA256SUMS."""
     base = mirror.rstrip("/")
     sums = partial / SUMS
-    _fetch(sums, f"{base}/{SUMS}", None)
+    _fetch(sums, f"{base}/{SUMS}", None, SUMS_LIMIT)
     text = sums.read_text(encoding="utf-8", errors="replace")
     sums.unlink()
     hashes = {path: value for value, path in re.findall(r"^([0-9a-f]{64}) [ *](\S+)$", text, re.MULTILINE)}
     missing = [path for path in wanted if path not in hashes]
     if missing:
-        raise DownloadError(f"{base}/{SUMS} does not list {', '.join(missing)}")
+        raise DownloadError(f"{base}/{SUMS} does not list {', '.join(missing)}; each needs a line '<sha256>  <path>'")
     return {path: (f"{base}/{path}", f"sha256:{hashes[path]}") for path in wanted}
 
 
-def _fetch(path: Path, address: str, known_hash: str | None) -> None:
-    """One file, checked, at `path`; a file that is already there and right is kept."""
+def _fetch(path: Path, address: str, known_hash: str | None, limit: int = SIZE_LIMIT) -> None:
+    """One file, checked, at `path`; a file that is already there is kept if its hash is known and right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if path.exists() and _check(path, known_hash):
             return
     except ValueError:
-        path.unlink()
+        pass
+    path.unlink(missing_ok=True)
     try:
-        if _is_url(address):
-            import pooch  # here, so that a mirror in a folder needs neither it nor its imports
+        if address.startswith(("http://", "https://")):
+            from mmvae.data import http  # here, so that a mirror in a folder needs neither it nor what it imports
 
-            fetcher = pooch.create(
-                path.parent,
-                base_url="",
-                registry={path.name: known_hash},
-                urls={path.name: address},
-                retry_if_failed=RETRIES,
-            )
-            fetcher.fetch(path.name, downloader=pooch.HTTPDownloader(progressbar=True, timeout=60))
+            http.download(path, address, known_hash, limit)
         else:
-            with atomic(path) as temporary:
-                shutil.copyfile(address, temporary)
-                _check(temporary, known_hash)
-    except (OSError, ValueError) as error:  # requests' errors are OSErrors; pooch's wrong hash is a ValueError
+            _copy(path, address, known_hash, limit)
+    except FileError:
+        raise
+    except ValueError as error:
         raise DownloadError(
-            f"{path.name} could not be had from {address}: {_short(error)}. Nothing of it was kept. Without a network, "
-            f"use a mirror (a folder or base URL with the same files and a {SUMS}): "
+            f"{path.name} could not be had from {address}: {_short(error)}. The same command goes on from what "
+            f"came. Without a network, use a mirror (a folder or base URL with the same files and a {SUMS}): "
             "dvc exp run -S download.mirror=/path/to/mirror"
         ) from error
+
+
+def _copy(path: Path, source: str, known_hash: str | None, limit: int) -> None:
+    """A file from a mirror in a folder."""
+    try:
+        original = Path(source).open("rb")  # noqa: SIM115
+    except OSError as error:
+        raise ValueError(error) from error
+    with original, atomic(path) as temporary:
+        if os.fstat(original.fileno()).st_size > limit:
+            raise ValueError(f"it has more than {limit} bytes")
+        with temporary.open("wb") as file:
+            shutil.copyfileobj(original, file)
+        _check(temporary, known_hash)
 
 
 def _check(path: Path, known_hash: str | None) -> bool:
@@ -139,9 +191,5 @@ def _check(path: Path, known_hash: str | None) -> bool:
     return True
 
 
-def _is_url(address: str) -> bool:
-    return address.startswith(("http://", "https://"))
-
-
-def _short(error: Exception) -> str:
+def _short(error: object) -> str:
     return " ".join(str(error).split())[:400] or type(error).__name__

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
+from itertools import product
 
 import numpy as np
 
@@ -55,17 +56,15 @@ def arrays(judges: Judges, image: str) -> dict[str, np.ndarray]:
 
 def from_arrays(stored: dict[str, np.ndarray], image: str) -> Judges:
     """The judges of one kind of image, from what `arrays` gave."""
-    fields: dict[tuple[str, str], dict[str, np.ndarray]] = {}
-    for key, array in stored.items():
-        of_image, seed, kind, name = key.split("/")
-        if of_image == image:
-            fields.setdefault((seed, kind), {})[name] = array
-    return {
-        key: Judge(
-            SentenceEncoder.from_arrays(own), Projections(**{f.name: own[f.name] for f in fields_of(Projections)})
-        )
-        for key, own in fields.items()
-    }
+    seeds = dict.fromkeys(key.split("/")[1] for key in stored if key.startswith(f"{image}/"))
+    judges = {}
+    for seed, kind in product(seeds or ["0"], SENTENCES):  # of an image without any, one is asked for, and missed
+        prefix = f"{image}/{seed}/{kind}"
+        encoder = ("vectors", "weights", "component") if kind == "sif" else ("vectors", "weights")
+        own = SentenceEncoder.from_arrays({name: stored[f"{prefix}/{name}"] for name in encoder})
+        projections = Projections(**{field.name: stored[f"{prefix}/{field.name}"] for field in fields_of(Projections)})
+        judges[seed, kind] = Judge(own, projections)
+    return judges
 
 
 def strangers(n: int, rng: np.random.Generator) -> np.ndarray:

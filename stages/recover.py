@@ -1,0 +1,47 @@
+"""Put right what a killed DVC can leave behind. `make repro` runs it first; no stage of dvc.yaml.
+
+DVC writes dvc.lock and its list of locks in place, so a kill in that moment leaves them cut off. dvc.lock comes back
+from git; stages that were finished since then come back from DVC's run-cache and do not run again.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from dvc.exceptions import DvcException
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from dvc.utils import strictyaml
+
+LOCK, RWLOCK = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
+
+
+def main() -> None:
+    if LOCK.exists() and not _whole_lock():
+        LOCK.unlink()
+        tracked = subprocess.run(["git", "restore", str(LOCK)], capture_output=True).returncode == 0
+        print(f"{LOCK} was cut off by a kill: {'restored from git' if tracked else 'removed'}")
+    if RWLOCK.exists() and not _whole_json():
+        RWLOCK.unlink()
+        print(f"{RWLOCK} was cut off by a kill: removed")
+
+
+def _whole_lock() -> bool:
+    try:
+        strictyaml.load(str(LOCK), COMPILED_LOCKFILE_SCHEMA)
+    except DvcException:
+        return False
+    return True
+
+
+def _whole_json() -> bool:
+    try:
+        json.loads(RWLOCK.read_bytes())
+    except ValueError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()
