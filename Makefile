@@ -6,6 +6,7 @@ export PATH := $(BIN):$(PATH)
 .PHONY: repro test lint paper clean
 
 repro: $(BIN)/dvc ## the whole pipeline, by default on embedded data
+	@python -m stages.recover # if an earlier run was killed
 	dvc repro
 
 test: $(BIN)/pytest ## every test, a tiny run of the whole pipeline included
@@ -29,5 +30,5 @@ $(BIN)/dvc $(BIN)/pytest $(BIN)/ruff: | .venv/installed
 
 .venv/installed:
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
 	touch $@
