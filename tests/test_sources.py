@@ -5,12 +5,13 @@ import socket
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
+import pooch
 import pytest
+from faulty_server import FILES, contents, earlier, write_mirror
 
-from mmvae.data import sources
-
-FILES = {path: f"the bytes of {path}".encode() for path in sources.OFFICIAL["mnist_svhn"]}
+from mmvae.data import digits, sources
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -18,22 +19,21 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    """Between pooch's attempts."""
+    monkeypatch.setattr(pooch.core, "time", SimpleNamespace(sleep=lambda _: None))
+
+
 @pytest.fixture
 def mirror(tmp_path):
-    folder = tmp_path / "mirror"
-    lines = []
-    for path, content in FILES.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
-        lines.append(f"{hashlib.sha256(content).hexdigest()}  {path}\n")
-    (folder / "SHA256SUMS").write_text("".join(lines))
-    return folder
+    return write_mirror(tmp_path / "mirror")
 
 
 @pytest.fixture
 def url(mirror):
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=mirror))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -43,15 +43,7 @@ def url(mirror):
 
 @pytest.fixture
 def target(tmp_path):
-    """The output as an earlier run left it."""
-    folder = tmp_path / "raw" / "mnist_svhn"
-    folder.mkdir(parents=True)
-    (folder / "earlier").write_text("kept")
-    return folder
-
-
-def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return earlier(tmp_path / "raw" / "mnist_svhn")
 
 
 def test_a_folder(mirror, target):
@@ -112,17 +104,32 @@ def test_no_network_and_no_mirror(target, monkeypatch):
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(sources, "RETRIES", 0)
     with pytest.raises(sources.DownloadError) as error:
         sources.obtain("mnist_svhn", target, None)
     message = str(error.value)
     assert "train-images-idx3-ubyte.gz" in message
     assert "https://ossci-datasets.s3.amazonaws.com/mnist/" in message
     assert "download.mirror=" in message
+    assert "\n" not in message
     assert contents(target) == {"earlier": b"kept"}
 
 
 def test_the_embedded_set_needs_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "create_connection", None)
+    left = tmp_path / ".digits.partial" / ".plates.npz.1.partial.npz"  # another process has that number now
+    left.parent.mkdir()
+    left.write_bytes(b"half of it, by a run that was killed")
     sources.obtain("digits", tmp_path / "digits", None)
     assert {path.name for path in (tmp_path / "digits").iterdir()} == {"handwritten.npz", "plates.npz"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["digits"]
+
+
+def test_an_interrupted_painting_leaves_nothing(target, monkeypatch):
+    def interrupted(folder):
+        (folder / "half").write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(digits, "write_raw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sources.obtain("digits", target.with_name("digits"), None)
+    assert [entry.name for entry in target.parent.iterdir()] == ["mnist_svhn"]

@@ -1,0 +1,215 @@
+"""Arrays that are damaged, tampered with, or whole but not what a stage needs."""
+
+import struct
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from hypothesis import given
+from mutations import EDITS, content_or_refusal, examples, mutated
+from tampered import refusal, same
+
+from mmvae import files
+from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES, GREY, IMAGE_SHAPES, PIXELS
+from mmvae.evaluation import correlation
+from stages import fit_cca, inputs
+
+pytestmark = pytest.mark.faults
+
+CPU = torch.device("cpu")
+ARRAYS = {
+    "train/images": np.arange(48, dtype=np.uint8).reshape(2, 2, 3, 4),
+    "features": np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4),
+    "words": np.array(["<pad>", "bird", "wren"]),
+    "first_pass": np.int64(20),
+}
+
+
+@pytest.fixture(scope="module")
+def whole_arrays(tmp_path_factory):
+    path = tmp_path_factory.mktemp("arrays") / "a.npz"
+    files.write_arrays(path, ARRAYS)
+    return path.read_bytes()
+
+
+@given(edits=EDITS)
+@examples(400)
+def test_mutated_arrays_are_refused_or_equal(edits, whole_arrays, tmp_path, fault):
+    path, content = tmp_path / "a.npz", mutated(whole_arrays, edits)
+    path.write_bytes(content)
+    with fault("arrays: bytes changed, cut or inserted"):
+        found = content_or_refusal(lambda: files.read_arrays(path), path)
+        assert (found is not None) >= (content == whole_arrays)
+        assert found is None or same(found, ARRAYS)
+
+
+def npy(descr="'|u1'", order="False", shape="(4,)", data=b"abcd", extra="") -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, {extra}}}".encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+
+
+NPY = {
+    "a huge shape": npy(shape="(10**15,)".replace("10**15", str(10**15))),
+    "a shape beyond 64 bits": npy(shape=f"({2**70}, {2**70})"),
+    "a negative shape": npy(shape="(-4,)"),
+    "too few numbers": npy(shape="(400,)"),
+    "too many numbers": npy(shape="(2,)"),
+    "a shape that is text": npy(shape="'4'"),
+    "an unknown type": npy(descr="'|x9'"),
+    "a type of objects": npy(descr="'|O'"),
+    "objects in a record": npy(descr="[('a', '|O')]"),
+    "an order that is none": npy(order="'yes'"),
+    "an unknown entry": npy(extra="'more': 1"),
+    "code for a shape": npy(shape="(__import__('os').mkdir('it ran'),)"),
+    "no header": b"\x93NUMPY\x01\x00",
+    "a version to come": npy().replace(b"NUMPY\x01", b"NUMPY\x09"),
+    "a header that ends early": npy()[:40],
+    "a header that is no text": npy().replace(b"descr", b"\xff\xfe\xfd\xfc\xfb"),
+    "brackets without end": npy(shape="(" * 3000),
+    "NaN": npy(descr="'<f4'", shape="(1,)", data=struct.pack("<f", float("nan"))),
+    "infinity": npy(descr="'<c16'", shape="(1,)", data=struct.pack("<dd", 0, float("inf"))),
+    "no array at all": b"text",
+}
+
+
+@pytest.mark.parametrize("what", NPY)
+def test_tampered_arrays(what, tmp_path, fault, monkeypatch):
+    """With the right checksum, as whoever tampers would write it."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.npz"
+    for name, content in (("a.npy", NPY[what]), ("b.npy", npy())):
+        with zipfile.ZipFile(path, "a") as file:
+            file.writestr(name, content)
+    with fault("arrays: tampered with"):
+        refusal(lambda: files.read_arrays(path), path)
+    assert not (tmp_path / "it ran").exists()
+
+
+def test_compressed_and_encrypted_arrays(tmp_path, fault):
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, a=np.zeros(10**7, np.uint8))
+    assert path.stat().st_size < 10**5
+    with fault("arrays: a bomb"):
+        assert "compressed" in refusal(lambda: files.read_arrays(path), path)
+    files.write_arrays(path, ARRAYS)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    with fault("arrays: tampered with"):
+        assert "encrypted" in refusal(lambda: files.read_arrays(path), path)
+
+
+def write_digits(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    prepared, pairs = {}, {"train/first_pass": np.int64(20)}
+    for name, kind in DIGIT_SETS["digits"].items():
+        prepared[f"{name}/train/images"] = rng.integers(0, 256, (20, *IMAGE_SHAPES[kind]), np.uint8)
+        prepared[f"{name}/train/labels"] = np.arange(20, dtype=np.uint8) % 10
+        pairs[f"train/{name}"] = rng.permutation(40).astype(np.int32) % 20
+    files.write_arrays(folder / "data/prepared/digits.npz", prepared)
+    files.write_arrays(folder / "data/pairs/digits.npz", pairs)
+
+
+def write_birds(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    words = {"train/tokens": rng.integers(0, 9, (40, 32), np.int32), "vocabulary": np.array(list("abcdefghi"))}
+    words["train/tokens"][0, 0] = 8
+    files.write_arrays(folder / f"data/{CAPTIONS}/birds.npz", words)
+    photographs = {f"train/{kind}": rng.random((4, 6), np.float32) for kind in ("photographs", "pixels")}
+    files.write_arrays(folder / f"data/{FEATURES}/birds.npz", photographs)
+    pictures = {"train/pixels": rng.integers(0, 256, (4, 3, 64, 64), np.uint8), "train/names": np.array(list("wxyz"))}
+    files.write_arrays(folder / f"data/{PIXELS}/birds.npz", pictures)
+
+
+def read_digits():
+    pairs = inputs.DigitPairs("digits", CPU)
+    images, digits = pairs.first_pass("train")
+    return [*images.values(), *pairs.split("train", (GREY_NAME,)).index.values(), digits]
+
+
+def read_birds():
+    pairs = inputs.CaptionPairs("birds", CPU)
+    for image in (FEATURES, PIXELS):
+        pairs.split("train", (CAPTIONS, image))
+        pairs.features("train", image)
+    return pairs.described("train")
+
+
+GREY_NAME = next(name for name, kind in DIGIT_SETS["digits"].items() if kind == GREY)
+DAMAGES = {
+    "missing": lambda array: None,
+    "of another type": lambda array: array.astype(np.float64) if array.dtype.kind in "ui" else array.astype("S9"),
+    "of another shape": lambda array: array[None],
+    "half as long": lambda array: array[: len(array) // 2],
+    "out of range": lambda array: array + 1000,
+}
+NEEDED = {
+    (write_digits, read_digits): {
+        "data/prepared/digits.npz": ["handwritten/train/images", "handwritten/train/labels", "plates/train/images"],
+        "data/pairs/digits.npz": ["train/handwritten", "train/plates", "train/first_pass"],
+    },
+    (write_birds, read_birds): {
+        f"data/{CAPTIONS}/birds.npz": ["train/tokens", "vocabulary"],
+        f"data/{FEATURES}/birds.npz": ["train/photographs", "train/pixels"],
+        f"data/{PIXELS}/birds.npz": ["train/pixels", "train/names"],
+    },
+}
+CASES = [
+    (write, read, path, key, damage)
+    for (write, read), keys in NEEDED.items()
+    for path, needed in keys.items()
+    for key in needed
+    for damage in DAMAGES
+    if damage != "half as long" or (key not in ("train/first_pass", "train/pixels") or PIXELS in path)
+    if damage != "out of range" or key in ("train/handwritten", "train/plates", "train/first_pass", "train/tokens")
+]
+
+
+@pytest.mark.parametrize(("write", "read", "path", "key", "damage"), CASES, ids=lambda v: getattr(v, "__name__", v))
+def test_arrays_that_are_not_what_a_stage_needs(write, read, path, key, damage, tmp_path, monkeypatch, fault):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    read()
+    arrays = dict(files.read_arrays(path))
+    arrays[key] = DAMAGES[damage](arrays[key])
+    files.write_arrays(path, {name: array for name, array in arrays.items() if array is not None})
+    with fault(f"arrays: one {damage}"):
+        message = refusal(read, path)
+        assert message.endswith("remove it and run `dvc repro`")
+        assert damage in ("half as long", "out of range") or key in message
+
+
+@pytest.mark.parametrize("key", ["train/photographs", "train/pixels", "train/tokens"])
+def test_canonical_correlations_of_images_and_captions_that_do_not_belong_together(key, tmp_path, monkeypatch, fault):
+    """Half of the captions for the same images would pass for five captions each."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["fit_cca", "--set", "birds"])
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    write_birds(tmp_path)
+    files.write_arrays("data/fasttext/birds.npz", {"0": np.random.default_rng(1).random((9, 5), np.float32)})
+    fit_cca.main()
+    Path("data/cca/birds.npz").unlink()
+    path = f"data/{CAPTIONS if key == 'train/tokens' else FEATURES}/birds.npz"
+    arrays = dict(files.read_arrays(path))
+    files.write_arrays(path, arrays | {key: arrays[key][: len(arrays[key]) // 2]})
+    with fault("arrays: one half as long"):
+        refusal(fit_cca.main, path)
+        assert not Path("data/cca/birds.npz").exists()
+
+
+def test_canonical_correlations_that_are_missing(tmp_path, fault):
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(3, 9, (60, 32), np.int32)
+    judges = correlation.fit(rng.random((60, 4)), tokens, {"0": rng.random((9, 5), np.float32)}, 2)
+    stored, path = correlation.arrays(judges, FEATURES), tmp_path / "cca.npz"
+    for lost in (*stored, None):
+        files.write_arrays(path, {key: array for key, array in stored.items() if key != lost})
+        image = FEATURES if lost else PIXELS
+        with fault("arrays: one missing"):
+            message = refusal(lambda image=image: correlation.from_arrays(files.read_arrays(path), image), path)
+            assert (lost or "pixels/") in message

@@ -1,0 +1,156 @@
+"""Every stage killed, interrupted and terminated at random moments: then the same command gives the same bytes."""
+
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, needs_git
+from forked import Server
+from tiny import call, locked_stage, remove_outputs, snapshot
+
+pytestmark = [pytest.mark.faults, needs_git]
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = {re.search(r"-m (\S+)", stage["cmd"])[1]: name for name, stage in reversed(PIPELINE.items())}
+SIGNALS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def finished(finished_project) -> tuple[Path, dict[str, bytes]]:
+    """The folder of a finished project, and all its outputs."""
+    folder, _ = finished_project
+    return folder, snapshot(folder)
+
+
+@pytest.fixture(scope="module")
+def work(finished, tmp_path_factory) -> Path:
+    """A copy of the data in which stages are run one by one."""
+    folder = tmp_path_factory.mktemp("stages") / "work"
+    shutil.copytree(finished[0], folder, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    return folder
+
+
+def outputs(folder: Path, stage: dict) -> dict[str, bytes]:
+    """The files of a stage's outputs that are there."""
+    paths = [folder / out["path"] for out in stage["outs"]]
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def partial(folder: Path) -> list[Path]:
+    return [path for name in ("data", "models", "metrics", "plots") for path in (folder / name).rglob("*.partial*")]
+
+
+@pytest.mark.parametrize("name", sorted(STAGES.values()))
+def test_a_stage_stopped_at_random_moments(name, server, finished, work, fault):
+    """Moments up to a limit, which doubles while the stage lasts longer, and is halved when it has ended before."""
+    folder, whole = finished
+    stage = locked_stage(folder, name)
+    expected = {path: content for path, content in whole.items() if path in outputs(work, stage)}
+    rng, limit = random.Random(name), 0.5  # seconds
+    for way, number in SIGNALS.items():
+        status = 0
+        while status == 0:
+            remove_outputs(work, stage)
+            status, output = server.kill_after(work, stage["cmd"], rng.uniform(0, limit), number)
+            limit = limit / 2 if status == 0 else limit * 2
+        with fault(f"interruption: {way} of a stage"):
+            assert status in ((-number,) if number == signal.SIGKILL else (1, -number))
+            assert "Traceback" not in output
+            left = outputs(work, stage)
+            assert left == {path: expected[path] for path in left}
+            assert number == signal.SIGKILL or not partial(work)
+    status, output = server.run(work, stage["cmd"])
+    assert status == 0, output
+    assert outputs(work, stage) == expected
+    assert not partial(work)
+    assert not list(work.glob(".checkpoints/*"))
+
+
+def test_a_stage_ends_with_its_parent(work, fault):
+    """DVC killed alone must not leave a stage behind that writes beside the next one."""
+    script = (
+        "import subprocess, sys, time; import stages; stages.WATCH_EVERY = 0.1\n"
+        "if len(sys.argv) > 1: stages.run(lambda: time.sleep(60))\n"
+        "child = subprocess.Popen([sys.executable, __file__, 'child']); print(child.pid, flush=True); child.wait()"
+    )
+    path = work / "parent.py"
+    path.write_text(script)
+    with fault("interruption: kill -9 of dvc alone"):
+        parent = subprocess.Popen(
+            [sys.executable, str(path)], stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT)}
+        )
+        child = int(parent.stdout.readline())
+        time.sleep(0.5)
+        assert Path(f"/proc/{child}").exists()
+        parent.kill()
+        parent.communicate()
+        deadline = time.monotonic() + 20
+        while running(child) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not running(child)
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+TARGETS = ["figure3@digits"]  # and what it needs: five stages
+
+
+def test_dvc_killed_in_every_way(finished, tmp_path, fault, monkeypatch):
+    """The same as benchmarks/kills.py does at length, over the first stages."""
+    from benchmarks import kills
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    folder, whole = finished
+    project = tmp_path / "killed"
+    call(tmp_path, "git", "clone", "-q", str(folder), str(project))
+    rng = random.Random(0)
+    for way, (whom, number) in kills.WAYS.items():
+        with fault(f"interruption: {way}, under dvc repro"):
+            process = kills.start(project, tmp_path / "log", *TARGETS)
+            time.sleep(rng.uniform(1, 6))
+            kills.strike(process, whom, number)
+            process.wait(60)
+            assert not kills.wait_for_end(project), "a process was left"
+            left = {path: content for path, content in snapshot(project).items() if path.startswith(("data", "models"))}
+            assert {path: whole[path] for path in left if "partial" not in path} == left
+    assert kills.start(project, tmp_path / "log", *TARGETS).wait(300) == 0
+    found = snapshot(project)
+    assert found == {path: whole[path] for path in found}
+    assert {"data/prepared/digits.npz", "data/pairs/digits.npz", "dvc.lock"} <= found.keys()
+    assert not kills.damaged_objects(project)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
+def test_a_lock_file_that_was_cut_off(finished, tmp_path, fault, share):
+    folder, whole = finished
+    project = tmp_path / "cut"
+    call(tmp_path, "git", "clone", "-q", str(folder), str(project))
+    with fault("interruption: dvc.lock cut off in mid-write"):
+        lock = project / "dvc.lock"
+        lock.write_bytes(whole["dvc.lock"][: int(len(whole["dvc.lock"]) * share)] + b"\n- {")
+        assert "dvc.lock was cut off" in call(project, sys.executable, "-m", "stages.recover")
+        assert lock.read_bytes() == whole["dvc.lock"]
+        (project / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
+        (project / ".dvc/tmp/rwlock").write_text('{"write": {')
+        assert "rwlock was cut off" in call(project, sys.executable, "-m", "stages.recover")
+        assert call(project, sys.executable, "-m", "stages.recover") == ""

@@ -1,0 +1,149 @@
+"""No room, no permission, no cache: one line that says so, nothing corrupt, and success once there is room."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import needs_git
+from forked import Server
+from tiny import call, locked_stage, remove_outputs, snapshot, stages_run
+
+pytestmark = [pytest.mark.faults, needs_git]
+
+LARGE = {  # one stage for each kind of output, and the least that its largest file takes
+    "download": 100_000,
+    "pair_digits": 2000,
+    "train_classifiers": 100_000,
+    "train_mvae": 100_000,
+    "evaluate": 500,
+    "tables": 500,
+    "figure3": 2000,
+    "fit_cca": 2000,
+    "caption_examples": 2000,
+    "figure_curves": 2000,
+}
+needs_mounts = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"]).returncode != 0,
+    reason="only root may mount a small disk",
+)
+
+
+@contextmanager
+def disk(folder: Path, megabytes: float):
+    """A disk of that size at `folder`."""
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 1024)}k", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def whole(finished_project) -> dict[str, bytes]:
+    return snapshot(finished_project[0])
+
+
+@pytest.fixture
+def work(finished_project, tmp_path) -> Path:
+    """A copy of the data in which stages are run one by one."""
+    folder = tmp_path / "work"
+    shutil.copytree(finished_project[0], folder, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    return folder
+
+
+@pytest.fixture
+def clone(finished_project, tmp_path) -> Path:
+    """A bare clone of the finished project."""
+    call(tmp_path, "git", "clone", "-q", str(finished_project[0]), "clone")
+    return tmp_path / "clone"
+
+
+def one_line(output: str) -> bool:
+    """The last thing said is one line of the project's own errors, and nothing else went wrong."""
+    return "Traceback" not in output and "cannot be written" in output.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_file_larger_than_there_is_room_for(name, server, finished_project, whole, work, fault):
+    stage = locked_stage(finished_project[0], name)
+    limits = [0, random.Random(name).randrange(1, LARGE[name])]
+    for limit in limits:
+        with fault("storage: no room for an output"):
+            remove_outputs(work, stage)
+            status, output = server.run(work, stage["cmd"], size_limit=limit)
+            assert (status, one_line(output)) == (1, True), output
+            found = snapshot(work)
+            assert found == {path: whole[path] for path in found}
+            assert not list(work.rglob("*.partial.*"))
+    status, output = server.run(work, stage["cmd"])
+    assert (status, snapshot(work)) == (0, whole), output
+
+
+@needs_mounts
+def test_a_read_only_folder(server, finished_project, whole, work, tmp_path, fault):
+    stage = locked_stage(finished_project[0], "train_mvae")
+    path = stage["outs"][0]["path"]
+    with disk(tmp_path / "disk", 5) as mounted:
+        remove_outputs(work, stage)
+        (work / path).parent.rmdir()
+        (work / path).parent.symlink_to(mounted)
+        remount(mounted, "ro")
+        with fault("storage: a read-only folder"):
+            status, output = server.run(work, stage["cmd"])
+            assert (status, one_line(output)) == (1, True), output
+            assert "Read-only file system" in output
+            remount(mounted, "rw")
+            assert server.run(work, stage["cmd"])[0] == 0
+            assert (work / path).read_bytes() == whole[path]
+
+
+@needs_mounts
+@pytest.mark.parametrize("megabytes", [2, 12])
+def test_a_full_disk_under_dvc(clone, whole, tmp_path, fault, megabytes):
+    """At one size there is no room for the outputs, at the other for DVC's copies of them."""
+    with disk(tmp_path / "disk", 500) as mounted:
+        project = mounted / "project"
+        shutil.copytree(clone, project)
+        used = int(subprocess.run(["du", "-sk", project], capture_output=True, text=True).stdout.split()[0])
+        remount(mounted, f"size={used + megabytes * 1024}k")
+        with fault("storage: a full disk under dvc repro"):
+            output = call(project, "dvc", "repro", "pair_digits@digits", fails=True)
+            assert "No space left on device" in output or "cannot be written" in output
+            remount(mounted, "size=500m")
+            call(project, sys.executable, "-m", "stages.recover")
+            call(project, "dvc", "repro", "pair_digits@digits")
+            found = snapshot(project)
+            assert found == {path: whole[path] for path in found}
+            assert "data/pairs/digits.npz" in found
+
+
+def test_a_cache_that_vanished(finished_project, whole, tmp_path, fault):
+    project = tmp_path / "project"
+    shutil.copytree(finished_project[0], project, symlinks=True)
+    with fault("storage: the cache vanished"):
+        shutil.rmtree(project / ".dvc/cache")
+        call(project, "dvc", "commit", "-f")
+        assert stages_run(call(project, "dvc", "repro")) == set()
+        assert snapshot(project) == whole
+    with fault("storage: the cache and an output vanished"):
+        shutil.rmtree(project / ".dvc/cache")
+        (project / "data/pairs/digits.npz").unlink()
+        assert "pair_digits@digits" in stages_run(call(project, "dvc", "repro", "pair_digits@digits"))
+        assert snapshot(project) == whole

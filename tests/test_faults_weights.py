@@ -1,0 +1,285 @@
+"""Weights and checkpoints that are damaged, tampered with, or of another model."""
+
+import json
+import struct
+
+import pytest
+import torch
+from hypothesis import given
+from mutations import EDITS, content_or_refusal, examples, mutated
+from tampered import refusal, same, write_signed
+from toys import toy_model, toy_pairs
+
+from mmvae import classifiers, extractor, files, losses, models, training
+from mmvae.checkpoints import Checkpoint
+from mmvae.config import DIGIT_SETS, IMAGE_SHAPES
+
+pytestmark = pytest.mark.faults
+
+CPU = torch.device("cpu")
+TENSORS = {
+    "conv.weight": torch.arange(36, dtype=torch.float32).view(3, 3, 2, 2) / 7,
+    "norm.count": torch.tensor(5),
+    "empty": torch.zeros(0, 4),
+}
+CONFIG = {"model": "vae", "likelihood_scale": 0.75, "modalities": {"a": "grey"}}
+SMALL = {"latents": 2, "hidden": 8, "channels": 2}
+
+
+@pytest.fixture(scope="module")
+def whole_weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    files.write_weights(path, TENSORS, CONFIG)
+    return path.read_bytes()
+
+
+@given(edits=EDITS)
+@examples(400)
+def test_mutated_weights_are_refused_or_equal(edits, whole_weights, tmp_path, fault):
+    path, content = tmp_path / "w.safetensors", mutated(whole_weights, edits)
+    path.write_bytes(content)
+    with fault("weights: bytes changed, cut or inserted"):
+        found = content_or_refusal(lambda: files.read_weights(path), path)
+        assert (found is not None) >= (content == whole_weights)
+        assert found is None or (same(found[0], TENSORS) and found[1] == CONFIG)
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_every_flipped_bit_of_the_numbers_is_noticed(bit, whole_weights, tmp_path, fault):
+    path = tmp_path / "w.safetensors"
+    (header,) = struct.unpack("<Q", whole_weights[:8])
+    for at in range(8 + header, len(whole_weights), 7):
+        path.write_bytes(whole_weights[:at] + bytes([whole_weights[at] ^ 1 << bit]) + whole_weights[at + 1 :])
+        with fault("weights: a flipped bit of the numbers"):
+            assert "checksum" in refusal(lambda: files.read_weights(path), path)
+
+
+@pytest.mark.parametrize("read", [files.read_weights, files.read_arrays, files.read_json, files.read_csv])
+@pytest.mark.parametrize(("what", "content"), [("missing", None), ("empty", b""), ("something else", b"PK\x03\x04")])
+def test_nothing_to_read(read, what, content, tmp_path, fault):
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_bytes(content)
+    with fault(f"every file: {what}"):
+        message = refusal(lambda: read(path), path)
+        assert message.endswith("run `dvc repro`")
+        assert ("remove it" in message) == (content is not None)
+
+
+def headed(change, content: bytes) -> bytes:
+    """The file of weights with its header changed."""
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + content[8 + length :]
+
+
+def renamed(header):
+    header["conv.bias"] = header.pop("conv.weight")
+
+
+def other_scale(header):
+    header["__metadata__"]["config"] = header["__metadata__"]["config"].replace("0.75", "0.57")
+
+
+TAMPERED = {
+    "another type": lambda h: h["conv.weight"].update(dtype="I32"),
+    "an unknown type": lambda h: h["conv.weight"].update(dtype="F8_QQ"),
+    "a type that NumPy lacks": lambda h: h["conv.weight"].update(dtype="BF16", shape=[72]),
+    "another shape": lambda h: h["conv.weight"].update(shape=[4, 9]),
+    "a huge shape": lambda h: h["conv.weight"].update(shape=[2**40, 2**40]),
+    "a negative shape": lambda h: h["conv.weight"].update(shape=[-3, -12]),
+    "offsets out of the file": lambda h: h["conv.weight"].update(data_offsets=[8, 2**60]),
+    "offsets that overlap": lambda h: h["conv.weight"].update(data_offsets=[0, 144]),
+    "another name": renamed,
+    "another configuration": other_scale,
+    "no configuration": lambda h: h.pop("__metadata__"),
+    "a configuration that is no JSON": lambda h: h["__metadata__"].update(config="{"),
+    "a configuration that is a list": lambda h: h["__metadata__"].update(config="[1]"),
+    "no checksum": lambda h: h["__metadata__"].update(config=json.dumps(CONFIG)),
+    "a deeply nested configuration": lambda h: h["__metadata__"].update(config="[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_tampered_header_of_weights(what, whole_weights, tmp_path, fault):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(headed(TAMPERED[what], whole_weights))
+    with fault("weights: a header tampered with"):
+        refusal(lambda: files.read_weights(path), path)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**20, 2**32, 2**63, 2**64 - 1])
+def test_tampered_length_of_the_header(length, whole_weights, tmp_path, fault):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(struct.pack("<Q", length) + whole_weights[8:])
+    with fault("weights: a header tampered with"):
+        refusal(lambda: files.read_weights(path), path)
+
+
+@pytest.mark.parametrize("kind", ["mmvae", "mvae"])
+@pytest.mark.parametrize(
+    ("size", "shapes"),
+    [
+        ({"channels": 4}, ["(2, 3, 4, 4)", "(4, 3, 4, 4)"]),
+        ({"latents": 3}, [" (2,", " (3,"]),
+        ({"channels": 10**8}, ["(2, 3, 4, 4)", "(100000000, 3, 4, 4)"]),  # petabytes, if they were made
+        ({"hidden": 10**12}, ["(8, 784)", "(1000000000000, 784)"]),
+    ],
+)
+def test_weights_of_another_size(kind, size, shapes, tmp_path, fault):
+    trained = toy_model(kind, **SMALL)
+    path = write_signed(tmp_path / "0.safetensors", trained.state_dict(), trained.config.as_dict() | size)
+    with fault(f"weights: of another size{'' if max(size.values()) < 10**8 else ', huge'}"):
+        message = refusal(lambda: models.load(path), path)
+        assert all(shape in message for shape in shapes)
+        assert " in the file and " in message
+
+
+def changed(weights: dict, how: str) -> dict:
+    """The same with one tensor less, more, or of another type."""
+    first = next(iter(weights))
+    return {
+        "missing": {name: tensor for name, tensor in weights.items() if name != first},
+        "extra": weights | {"more.weight": torch.zeros(7, 5)},
+        "of another type": weights | {first: weights[first].double()},
+    }[how]
+
+
+TOLD = {"missing": "is missing in the file", "extra": "more.weight is float32 (7, 5)", "of another type": "is float64"}
+
+
+@pytest.fixture(scope="module")
+def network():
+    return extractor.untrained(extractor.ExtractorConfig("layer1", "imagenet", 32), 0)
+
+
+def judges():
+    return {
+        kind: {name: classifiers.build(kind, IMAGE_SHAPES[image]) for name, image in DIGIT_SETS["digits"].items()}
+        for kind in classifiers.KINDS
+    }
+
+
+@pytest.mark.parametrize("how", TOLD)
+def test_a_tensor_too_few_or_too_many_or_of_another_type(how, network, tmp_path, fault):
+    kinds, path = DIGIT_SETS["digits"], tmp_path / "w.safetensors"
+    model, config = toy_model(**SMALL), vars(network.config)
+    saved = {
+        "model": (model.state_dict(), model.config.as_dict(), lambda: models.load(path)),
+        "classifiers": (classifiers._tensors(judges()), {}, lambda: classifiers.load(path, kinds, CPU)),
+        "extractor": (network.state_dict(), config, lambda: extractor.load(path, CPU)),
+    }
+    for weights, config, load in saved.values():
+        write_signed(path, weights, config)
+        load()
+        write_signed(path, changed(weights, how), config)
+        with fault(f"weights: a tensor {how}"):
+            assert TOLD[how] in refusal(load, path)
+
+
+def test_classifiers_and_extractor_of_another_size(network, tmp_path, fault):
+    path = tmp_path / "w.safetensors"
+    classifiers.save(path, judges())
+    turned = dict(zip(DIGIT_SETS["digits"], reversed(DIGIT_SETS["digits"].values()), strict=True))
+    with fault("weights: of another size"):
+        message = refusal(lambda: classifiers.load(path, turned, CPU), path)
+        assert "lenet.handwritten.conv1.weight is float32 (10, 1, 5, 5) in the file and float32 (10, 3," in message
+    with fault("weights: of other modalities"):
+        refusal(lambda: classifiers.load(path, DIGIT_SETS["mnist_svhn"], CPU), path)
+    write_signed(path, network.state_dict(), vars(network.config) | {"layer": "layer2"})
+    with fault("weights: of another size"):
+        message = refusal(lambda: extractor.load(path, CPU), path)
+        assert "mean is float32 (256,) in the file and float32 (512,) in the model" in message
+
+
+GOOD = toy_model(**SMALL).config.as_dict()
+NO_MODEL = [
+    *({"latents": value} for value in (-1, 0, 2.5, 1e300, "2", None, [2])),
+    *({"modalities": value} for value in ({}, [], None, {"a": "sound"}, {"a.b": "grey"}, {"a": "features"}, 3)),
+    *({"channels": value} for value in (-2, "two", 10**30)),
+    *({"likelihood": "none"}, {"model": "gan"}, {"model": []}, {"options": None, "modalities": {"f": "features"}}),
+    {"surprise": 1},
+    {"options": {"captions": {"embedding": 7}}, "modalities": {"captions": "captions"}},
+]
+
+
+@pytest.mark.parametrize("change", NO_MODEL, ids=str)
+def test_a_configuration_of_no_model(change, tmp_path, fault):
+    path = write_signed(tmp_path / "0.safetensors", toy_model(**SMALL).state_dict(), GOOD | change)
+    with fault("weights: a configuration of no model"):
+        refusal(lambda: models.load(path), path)
+
+
+LOSS = losses.ImportanceElbo("importance_elbo", "loose", 1)
+BUDGET = training.Budget(epochs=2, pairs_per_epoch=32, batch_size=16, learning_rate=5e-3)
+
+
+def train(model, checkpoint, pairs=BUDGET.pairs_per_epoch):
+    budget = training.Budget(BUDGET.epochs, pairs, BUDGET.batch_size, BUDGET.learning_rate)
+    return training.train(model, LOSS, toy_pairs(), toy_pairs(20), budget, 0, 2, "a run", checkpoint)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The bytes of a checkpoint, and what it is of."""
+    path = tmp_path_factory.mktemp("checkpoint") / "run.safetensors"
+    train(toy_model(**SMALL), Checkpoint(path, seconds=0))
+    return path.read_bytes()
+
+
+def test_a_checkpoint_of_another_model(checkpoint, tmp_path, fault):
+    path = tmp_path / "run.safetensors"
+    path.write_bytes(checkpoint)
+    with fault("checkpoint: of another size"):
+        message = refusal(lambda: train(toy_model(**SMALL | {"channels": 4}), Checkpoint(path)), path)
+        assert "remove it to start over" in message
+        assert "(2, 3, 4, 4) in the file and float32 (4, 3, 4, 4) in the model" in message
+        assert "dvc repro" not in message
+
+
+@pytest.mark.parametrize("lost", ["generator", "sums", "model/prior_scale_logits"])
+def test_a_checkpoint_with_a_tensor_missing(lost, checkpoint, tmp_path, fault):
+    path = tmp_path / "run.safetensors"
+    path.write_bytes(checkpoint)
+    tensors, content = files.read_weights(path)
+    write_signed(path, {name: tensor for name, tensor in tensors.items() if name != lost}, content)
+    with fault("checkpoint: a tensor missing"):
+        assert f"{lost} is missing" in refusal(lambda: train(toy_model(**SMALL), Checkpoint(path)), path)
+
+
+def test_an_optimiser_of_another_shape(checkpoint, tmp_path, fault):
+    path = tmp_path / "run.safetensors"
+    path.write_bytes(checkpoint)
+    tensors, content = files.read_weights(path)
+    name = "optimiser/exp_avg/prior_scale_logits"
+    write_signed(path, tensors | {name: torch.zeros(9)}, content)
+    with fault("checkpoint: of another size"):
+        message = refusal(lambda: train(toy_model(**SMALL), Checkpoint(path)), path)
+        assert f"{name} is float32 (9,) in the file and float32 (2,) in the model" in message
+
+
+def test_a_damaged_checkpoint(checkpoint, tmp_path, fault):
+    path = tmp_path / "run.safetensors"
+    for at in range(0, len(checkpoint), len(checkpoint) // 40):
+        path.write_bytes(checkpoint[:at] + bytes([checkpoint[at] ^ 4]) + checkpoint[at + 1 :])
+        with fault("checkpoint: a flipped bit"):
+            assert "remove it to start over" in refusal(lambda: train(toy_model(**SMALL), Checkpoint(path)), path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_not_finite_are_neither_written_nor_read(value, tmp_path, fault):
+    path, weights = tmp_path / "w.safetensors", {"fine": torch.ones(2), "layer.bias": torch.tensor([1.0, value])}
+    with fault("weights: NaN or infinity to be written"):
+        message = refusal(lambda: files.write_weights(path, weights, {}), path)
+        assert "'layer.bias' holds NaN or infinity" in message
+        assert "lower its learning rate" in message
+        assert not any(tmp_path.iterdir())
+    write_signed(path, weights, {})
+    with fault("weights: NaN or infinity to be read"):
+        assert "'layer.bias' holds NaN or infinity" in refusal(lambda: files.read_weights(path), path)
+    with fault("arrays: NaN or infinity to be written"):
+        path = tmp_path / "a.npz"
+        assert "'b' holds NaN" in refusal(lambda: files.write_arrays(path, {"a": [1.0], "b": [1.0, value]}), path)
+        assert not path.exists()

@@ -1,0 +1,111 @@
+"""A tiny project: the tracked files in a repository of their own, with parameters that run in seconds a stage."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from conftest import ROOT
+
+TINY = {
+    "seeds": [0],
+    "data.digits.images_per_digit": 12,
+    "data.digits.pairings": 2,
+    "classifiers.digits.updates": 4,
+    "networks.digits.channels": 4,
+    "networks.digits.hidden": 16,
+    "train.digits.epochs": 2,
+    "train.digits.pairs_per_epoch": 64,
+    "train.digits.particles": 2,
+    "evaluate.digits.joint_samples": 50,
+    "evaluate.digits.likelihood_samples": 4,
+    "evaluate.digits.likelihood_pairs": 5,
+    "caption_images": ["features"],
+    "features.birds.size": 32,
+    "fasttext.birds.epochs": 1,
+    "fasttext.birds.seeds": [0, 1],
+    "networks.birds.captions.channels": 4,
+    "networks.birds.features.hidden": 16,
+    "train.birds.epochs": 2,
+    "train.birds.pairs_per_epoch": 64,
+    "train.birds.particles": 2,
+    "evaluate.birds.joint_samples": 20,
+}
+OUTPUTS = ("data", "models", "metrics", "plots", "dvc.lock")
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "GIT_AUTHOR_NAME": "test",
+    "GIT_AUTHOR_EMAIL": "test@example.com",
+    "GIT_COMMITTER_NAME": "test",
+    "GIT_COMMITTER_EMAIL": "test@example.com",
+    "OMP_NUM_THREADS": "1",
+    "TQDM_DISABLE": "1",
+}
+
+
+def call(folder: Path, *command: str, fails: bool = False, **environment: str) -> str:
+    """What a command printed. It must succeed, or fail if it `fails`."""
+    environment = ENVIRONMENT | environment
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    output = done.stdout + done.stderr
+    assert (done.returncode != 0) == fails, output[-4000:]
+    return output
+
+
+def stages_run(output: str) -> set[str]:
+    """The stages that `dvc repro` or `dvc exp run` says it ran."""
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """The content of every output, and of dvc.lock."""
+    files = [path for name in OUTPUTS for path in [folder / name, *(folder / name).rglob("*")] if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def write_project(folder: Path) -> Path:
+    """The tracked files, without results, with TINY parameters, committed."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    for name in listed.stdout.splitlines():
+        if name.startswith(("metrics/", "plots/", "docs/")) or name == "dvc.lock" or not (ROOT / name).is_file():
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    for key, value in TINY.items():
+        *path, last = key.split(".")
+        section = params
+        for part in path:
+            section = section[part]
+        section[last] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    call(folder, "git", "init", "-q", "-b", "main")
+    (folder / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "start")
+    return folder
+
+
+def run_project(folder: Path) -> str:
+    """Run the whole of it, commit the results, and return what `dvc repro` printed."""
+    output = call(folder, "dvc", "repro")
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "results")
+    return output
+
+
+def locked_stage(folder: Path, name: str) -> dict:
+    """The first matrix item of a stage in dvc.lock, with a command that needs no shell."""
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    stage = next(stage for item, stage in lock.items() if item.partition("@")[0] == name)
+    return stage | {"cmd": stage["cmd"].replace("${MMVAE_LAUNCH:-python}", "python")}
+
+
+def remove_outputs(folder: Path, stage: dict) -> None:
+    """What DVC does before it runs a stage."""
+    for out in stage["outs"]:
+        path = folder / out["path"]
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
