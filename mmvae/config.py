@@ -33,7 +33,7 @@ EXTRACTOR_LAYERS = ("layer1", "layer2", "layer3", "layer4")
 PREPROCESSING = ("imagenet", "released")
 REDUCTION = 32  # how many times smaller than its input the map of the last layer is
 EMBEDDINGS = (32, 64, 128, 256)
-PARTICLES_AT_ONCE = 100_000  # of a batch, from each expert: more do not fit into any memory
+PARTICLES_AT_ONCE = 1_000_000  # of a batch, from each expert: more fit into no memory of today
 RUNS = ("mmvae_loose", "mmvae_tight", "mvae_poe", "mvae_moe", "vae_grey", "vae_colour")  # of every digit set
 
 

@@ -82,7 +82,7 @@ def train(
     weights as one that was never interrupted.
 
     Raises:
-        TrainingError: the bound is not finite; names epoch, batch and the last finite bound.
+        TrainingError: the bound is not finite, in training or on held-out pairs; says where, and what it was last.
         FileError: the checkpoint is damaged.
         ProcessesError: a batch has fewer pairs than there are processes.
     """
@@ -122,11 +122,21 @@ def train(
                 if processes.first:
                     held_out = torch.Generator(device).manual_seed(seed)
                     row |= validate(model, validation, loss, particles, held_out)
+                    _require_finite(row, title)
                 progress.curve.append(row)
                 progress.sums.zero_()
             if checkpoint and processes.first and checkpoint.due():
                 checkpoint.write(model, optimiser, generator, progress)
     return progress.curve
+
+
+def _require_finite(row: dict, title: str) -> None:
+    wrong = [key for key, value in row.items() if not math.isfinite(value)]
+    if wrong:
+        raise TrainingError(
+            f"{title}: {wrong[0]} is {row[wrong[0]]} after epoch {row['epoch']}, though the training bound is finite. "
+            "Lower the learning rate."
+        )
 
 
 def _resume(

@@ -162,8 +162,8 @@ def test_a_wrong_value_is_one_line_that_names_it(tmp_path, key, value, allowed):
             "cca.birds.components is 32; allowed: at most 31, because fasttext.birds.dimensions is 32",
         ),
         (
-            {"train.cub.batch_size": 10_000},
-            "train.cub.particles is 50; allowed: at most 10, because train.cub.batch_size is 10000",
+            {"train.cub.batch_size": 10_000, "train.cub.particles": 101},
+            "train.cub.particles is 101; allowed: at most 100, because train.cub.batch_size is 10000",
         ),
         (
             {"features.cub.layer": "layer4", "features.cub.size": 32},
@@ -181,7 +181,8 @@ def test_values_that_just_go_together(tmp_path):
     changes = {
         "data.digits.images_per_digit": 20,
         "cca.birds.components": 31,
-        "train.cub.batch_size": 2000,
+        "train.cub.batch_size": 10_000,
+        "train.cub.particles": 100,
         "features.birds.layer": "layer4",
         "features.birds.size": 33,
         "features.cub.layer": "layer4",
@@ -190,7 +191,7 @@ def test_values_that_just_go_together(tmp_path):
     }
     params = load(tmp_path, changed(changes))
     assert params.cca["birds"].components == 31
-    assert params.train["cub"].batch_size * params.train["cub"].particles == 100_000
+    assert params.train["cub"].batch_size * params.train["cub"].particles == 1_000_000
 
 
 def test_unknown_and_missing_keys(tmp_path):

@@ -79,6 +79,14 @@ def test_a_non_finite_bound_stops_training_and_says_where():
         fit(toy_model(), Interrupted("iwae", "loose", 3))
 
 
+def test_a_non_finite_number_on_held_out_pairs_stops_training_too(monkeypatch):
+    monkeypatch.setattr(training, "validate", lambda *_: {"bound_validation": 1.0, "kl_left": float("inf")})
+    with pytest.raises(
+        training.TrainingError, match=r"a run: kl_left is inf after epoch 1, though the training bound is finite"
+    ):
+        fit(toy_model(), losses.ImportanceWeighted("iwae", "loose", 3))
+
+
 def test_annealing_follows_progress():
     loss = losses.SubsampledElbo(0.4)
     assert [loss.annealing(progress) for progress in (0.0, 0.1, 0.4, 0.9)] == pytest.approx([0, 0.25, 1, 1])
