@@ -10,7 +10,7 @@ repro: $(BIN)/dvc ## the whole pipeline, by default on embedded data
 	dvc repro
 
 test: $(BIN)/pytest ## every test, a tiny run of the whole pipeline included
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(BIN)/ruff ## style and formatting
 	ruff check .

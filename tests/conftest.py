@@ -24,16 +24,8 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """The longest file first, then what needs nothing of it, then what does, and short files to fill the gaps."""
-    items.sort(key=lambda item: _turn(item.path.name))
-
-
-def _turn(name: str) -> int:
-    if name == FIRST:
-        return 0
-    if name in OF_ITS_PROJECT:
-        return 2
-    return 3 if name.startswith("test_faults_") else 1
+    """The longest file first, and what needs its project when that is done."""
+    items.sort(key=lambda item: (item.path.name in OF_ITS_PROJECT) - (item.path.name == FIRST))
 
 
 def pytest_terminal_summary(terminalreporter):
