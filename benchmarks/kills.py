@@ -58,8 +58,14 @@ def start(folder: Path, log: Path, *targets: str) -> subprocess.Popen:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_interruptible,
             env=os.environ | {"PATH": path, "TQDM_DISABLE": "1"},
         )
+
+
+def _interruptible() -> None:
+    """A shell's background job ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def strike(process: subprocess.Popen, whom: str, number: signal.Signals) -> None:
