@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from dvc.exceptions import DvcException
+from dvc.lock import make_lock
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils import strictyaml
 
-LOCK, RWLOCK = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
+LOCK, TEMPORARY = Path("dvc.lock"), Path(".dvc/tmp")
+RWLOCK = TEMPORARY / "rwlock"
 
 
 def main() -> None:
+    if not TEMPORARY.exists():  # DVC has not run here
+        return
+    with _held("lock"), _held("rwlock.lock"):  # by which a DVC that runs beside tells that it is writing
+        _recover()
+
+
+def _held(name: str) -> AbstractContextManager:
+    return make_lock(str(TEMPORARY / name), tmp_dir=str(TEMPORARY), wait=True)
+
+
+def _recover() -> None:
     if LOCK.exists() and not _whole_lock():
         LOCK.unlink()
         tracked = subprocess.run(["git", "restore", str(LOCK)], capture_output=True).returncode == 0

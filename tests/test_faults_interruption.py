@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT, needs_git
+from dvc.lock import make_lock
 from forked import Server
 from tiny import call, locked_stage, remove_outputs, snapshot
 
@@ -145,12 +146,30 @@ def test_a_lock_file_that_was_cut_off(finished, tmp_path, fault, share):
     folder, whole = finished
     project = tmp_path / "cut"
     call(tmp_path, "git", "clone", "-q", str(folder), str(project))
+    (project / ".dvc/tmp").mkdir()
     with fault("interruption: dvc.lock cut off in mid-write"):
         lock = project / "dvc.lock"
         lock.write_bytes(whole["dvc.lock"][: int(len(whole["dvc.lock"]) * share)] + b"\n- {")
         assert "dvc.lock was cut off" in call(project, sys.executable, "-m", "stages.recover")
         assert lock.read_bytes() == whole["dvc.lock"]
-        (project / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
         (project / ".dvc/tmp/rwlock").write_text('{"write": {')
         assert "rwlock was cut off" in call(project, sys.executable, "-m", "stages.recover")
         assert call(project, sys.executable, "-m", "stages.recover") == ""
+
+
+def test_a_lock_file_that_is_being_written(finished, tmp_path, fault):
+    """Not cut off: a DVC that runs beside holds its lock while it writes."""
+    folder, whole = finished
+    project = tmp_path / "written"
+    call(tmp_path, "git", "clone", "-q", str(folder), str(project))
+    (project / ".dvc/tmp").mkdir()
+    lock = project / "dvc.lock"
+    with fault("interruption: dvc.lock is being written"):
+        with make_lock(str(project / ".dvc/tmp/lock"), tmp_dir=str(project / ".dvc/tmp")):
+            lock.write_text("stages:\n- {")
+            waiting = subprocess.Popen([sys.executable, "-m", "stages.recover"], cwd=project)
+            time.sleep(2)
+            assert waiting.poll() is None
+            lock.write_bytes(whole["dvc.lock"])
+        assert waiting.wait(30) == 0
+        assert lock.read_bytes() == whole["dvc.lock"]
