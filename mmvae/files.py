@@ -153,7 +153,7 @@ def read_csv(path: str | Path) -> list[Content]:
 
 
 def write_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
-    """An uncompressed npz: the same arrays always give the same bytes.
+    """An uncompressed npz: the same arrays always give the same bytes, which NumPy's do not under every Python.
 
     Raises:
         FileError: a number is not finite, or an array is of Python objects, which would be pickled.
@@ -161,7 +161,11 @@ def write_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     with atomic(path) as temporary, _refused(path):
         arrays = {key: np.asanyarray(array) for key, array in arrays.items()}
         _require_finite(arrays)
-        np.savez(temporary, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(temporary, "w") as file:
+            for key, array in arrays.items():
+                content = io.BytesIO()
+                np.lib.format.write_array(content, array, allow_pickle=False)
+                file.writestr(zipfile.ZipInfo(f"{key}.npy"), content.getbuffer())
 
 
 def read_arrays(path: str | Path) -> Content:

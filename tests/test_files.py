@@ -1,5 +1,6 @@
 """Files are written whole, the same each time, and only with finite numbers."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -37,12 +38,16 @@ def test_csv_round_trip_and_refusal(tmp_path):
 
 
 def test_arrays_are_byte_stable_and_never_unpickled(tmp_path):
-    arrays = {"a/b": np.arange(6, dtype=np.uint8).reshape(2, 3)}
+    """Under every Python from 3.11 to 3.13, though their zip files differ where a member's size is not known before."""
+    arrays = {"a/b": np.arange(6, dtype=np.uint8).reshape(2, 3), "words": np.array(["wren", "ü"]), "n": np.int64(3)}
     first, second = tmp_path / "1.npz", tmp_path / "2.npz"
     files.write_arrays(first, arrays)
-    files.write_arrays(second, arrays)
-    assert first.read_bytes() == second.read_bytes()
-    np.testing.assert_array_equal(files.read_arrays(first)["a/b"], arrays["a/b"])
+    assert hashlib.md5(first.read_bytes()).hexdigest() == "c2913e31ce19734a1d20364fc4ace619"
+    found = files.read_arrays(first)
+    with np.load(first) as loaded:
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(found[key], array)
+            np.testing.assert_array_equal(loaded[key], array)
     np.savez(second, evil=np.array([{}], dtype=object))
     with pytest.raises(files.FileError, match=r"2.npz cannot be read"):
         files.read_arrays(second)
