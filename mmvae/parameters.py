@@ -32,7 +32,10 @@ WORDS = {  # without quotes: what they are -> which are it
     "null": r"~|null|Null|NULL|",
     "int": r"[-+]?(0|[1-9][0-9]*)",
     "float": r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.[0-9]+|\.(inf|Inf|INF))|\.(nan|NaN|NAN)",
-    "a word in doubt": r"([-+]?\.?[0-9]|[-+.]+_).*|=|<<",  # such as 010, 1_000, 1:30, 2020-01-01
+    "a word in doubt": (  # a number or a date to some: 010, 0x1F, 1_000, 1:30, 2020-01-01
+        r"[-+]?([0-9][0-9_]*(:[0-9_]+)*(\.[0-9_]*)?|\.[0-9_]+)([eE][-+]?[0-9]+)?|[-+]?0[box][0-9a-fA-F_]*|[-+][0-9_]+"
+        r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?|=|<<"
+    ),
 }
 ALLOWED = "numbers, true, false, null, lists, sections and text, in quotes where it looks like a number"
 OTHER_LINE_BREAKS = re.compile("[\x85\u2028\u2029]")  # of YAML 1.1, not of 1.2

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.utils.serialize import load_yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from mutations import examples
 from test_config import committed, leaves
 
 from mmvae import config, parameters
@@ -22,16 +23,6 @@ LEAVES = list(leaves(config.Params))
 NUMBERS = [leaf for leaf in LEAVES if "minimum" in leaf[2]]
 COMMITTED = {path: json.dumps(value) for path, value in committed()}
 LONGEST_MESSAGE = 400  # characters, without the file's path
-
-
-def some(examples: int):
-    return settings(
-        derandomize=True,
-        deadline=None,
-        database=None,
-        max_examples=examples,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )
 
 
 @pytest.fixture
@@ -147,7 +138,7 @@ VALUES = {  # fault -> ways to write a value
 def test_every_leaf_with_a_wrong_value(name, file, fault):
     """Each leaf with some of the ways, each way in some leaves."""
 
-    @some(2)
+    @examples(2)
     @given(VALUES[name])
     def run(texts):
         for i, (path, hint, _) in enumerate(LEAVES):
@@ -161,7 +152,7 @@ def test_every_leaf_with_a_wrong_value(name, file, fault):
 def test_a_word_that_could_be_something_else(file, fault):
     """Whatever is taken for text or for a number, DVC takes for the same."""
 
-    @some(200)
+    @examples(200)
     @given(st.text("0123456789_.:-+eExXobTZ infNaAlsyu~=<", min_size=1, max_size=8))
     def run(text):
         for path in (("download", "mirror"), ("data", "digits", "seed"), ("train", "digits", "learning_rate")):
@@ -170,6 +161,12 @@ def test_a_word_that_could_be_something_else(file, fault):
                 check(file, ONLY[path], ".".join(path))
 
     run()
+
+
+@pytest.mark.parametrize("text", ["..", "0a", "1e", "2019-data", "127.0.0.1:80", "1.2.3", "-x", "e5"])
+def test_a_word_that_is_text_to_all(text, file):
+    write(file, ("download", "mirror"), text)
+    assert check(file, ONLY["download", "mirror"]) == {"download": {"mirror": text}}
 
 
 SECTIONS = {  # fault -> what is in place of the section that holds one leaf, from its name and committed value
@@ -201,7 +198,7 @@ def test_every_leaf_in_a_wrong_section(name, file, fault):
 
 
 def test_every_number_inside_and_beyond_its_ends(file, fault):
-    @some(3)
+    @examples(3)
     @given(st.floats(0, 1), st.sampled_from([1, 1000, 10**400]))
     def run(share, beyond):
         for path, hint, rule in NUMBERS:
@@ -260,7 +257,7 @@ def values(kind: type, rule) -> st.SearchStrategy:
 
 
 def test_any_allowed_file_is_read_as_it_was_written(file, fault):
-    @some(15)
+    @examples(15)
     @given(contents())
     def run(content):
         with fault("parameters: every value another allowed one"):
