@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import shutil
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,23 +11,29 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import Server
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("MMVAE_SHARED", ROOT.parent / "shared"))
 FIRST = "test_smoke.py"  # runs the whole pipeline, tiny, while others go on beside it
 OF_ITS_PROJECT = ("test_faults_interruption.py", "test_faults_sharing.py", "test_faults_storage.py")
-
-needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the list of the project's files comes from git")
+SMALL = "test_files.py"  # and what comes after it in the alphabet
 
 
 def pytest_configure():
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of a shell's background jobs, and of all they start
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" in os.environ:  # processes that share the cores: more threads would only wait
         torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items):
-    """The longest file first, and what needs its project when that is done."""
-    items.sort(key=lambda item: (item.path.name in OF_ITS_PROJECT) - (item.path.name == FIRST))
+    """The longest file first, then what needs its project when that is done, small ones last: all end together."""
+
+    def place(name: str) -> int:
+        return 0 if name == FIRST else 2 if name in OF_ITS_PROJECT else 1 if name < SMALL else 3
+
+    items.sort(key=lambda item: place(item.path.name))
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -75,6 +83,21 @@ def finished_project(tmp_path_factory) -> tuple[Path, str]:
             write_project(folder)
             output.write_text(run_project(folder))
     return folder, output.read_text()
+
+
+@pytest.fixture(scope="session")
+def stage_server() -> Iterator[Server]:
+    """Runs stages without their imports' seconds."""
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def work(finished_project, tmp_path_factory) -> Path:
+    """A finished project's files, without git and DVC: stages are run one by one there, and each leaves all whole."""
+    folder = tmp_path_factory.mktemp("stages") / "work"
+    return shutil.copytree(finished_project[0], folder, ignore=shutil.ignore_patterns(".dvc", ".git"))
 
 
 @pytest.fixture

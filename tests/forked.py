@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -68,6 +69,8 @@ def serve() -> None:
     for path in sorted((ROOT / "stages").glob("*.py")):
         if path.stem not in ("__init__", "recover"):
             importlib.import_module(f"stages.{path.stem}")
+    gc.collect()
+    gc.freeze()
     print("ready", flush=True)
     while line := sys.stdin.readline():
         printed, output = os.pipe()

@@ -9,48 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from conftest import ROOT
-from forked import Server
 from tampered import refusal, write_signed
+from toys import untrained_classifiers, write_digit_noise
 
 from mmvae import classifiers, files, models
-from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES, IMAGE_SHAPES
+from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES
 from mmvae.models import ModelConfig
 from stages import evaluate
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    server.stop()
-
-
-def write_digits(folder: Path, **training) -> Path:
-    """Images of noise, their pairs, and parameters for a training of moments."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["train"]["digits"] |= {"epochs": 2, "pairs_per_epoch": 64, "batch_size": 16, "particles": 2} | training
-    params["networks"]["digits"] |= {"hidden": 16, "channels": 4}
-    params["evaluate"]["digits"] = {"joint_samples": 50, "likelihood_samples": 4, "likelihood_pairs": 5}
-    params["networks"]["birds"]["features"]["hidden"] = 16
-    params["networks"]["birds"]["captions"]["channels"] = 4
-    params["train"]["birds"] |= {"epochs": 1, "pairs_per_epoch": 64, "batch_size": 16, "particles": 2}
-    folder.mkdir(exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    rng = np.random.default_rng(0)
-    prepared, pairs = {}, {}
-    for split in ("train", "validation", "test"):
-        pairs[f"{split}/first_pass"] = np.int64(20)
-        for name, kind in DIGIT_SETS["digits"].items():
-            prepared[f"{name}/{split}/images"] = rng.integers(0, 256, (20, *IMAGE_SHAPES[kind]), np.uint8)
-            prepared[f"{name}/{split}/labels"] = np.arange(20, dtype=np.uint8) % 10
-            pairs[f"{split}/{name}"] = (np.arange(100, dtype=np.int32) * 3) % 20
-    files.write_arrays(folder / "data/prepared/digits.npz", prepared)
-    files.write_arrays(folder / "data/pairs/digits.npz", pairs)
-    return folder
 
 
 def write_birds(folder: Path, size: float) -> Path:
@@ -77,11 +45,11 @@ DIVERGING = {
 
 
 @pytest.mark.parametrize("model", DIVERGING)
-def test_a_training_that_diverges_says_so(model, server, tmp_path, fault):
+def test_a_training_that_diverges_says_so(model, stage_server, tmp_path, fault):
     """A learning rate of 1 is too much for MVAE; the others bear it, but not features that squares of make infinite."""
-    write_birds(write_digits(tmp_path, learning_rate=1.0), size=1e38)
+    write_birds(write_digit_noise(tmp_path, learning_rate=1.0), size=1e38)
     with fault(f"training: {model} diverges"):
-        status, output = server.run(tmp_path, f"python -m {DIVERGING[model]} --seed 0")
+        status, output = stage_server.run(tmp_path, f"python -m {DIVERGING[model]} --seed 0")
         (line,) = output.splitlines()
         assert status == 1
         assert line.startswith("TrainingError: ")
@@ -92,7 +60,7 @@ def test_a_training_that_diverges_says_so(model, server, tmp_path, fault):
 
 @pytest.mark.parametrize("damage", ["NaN in its weights", "no finite likelihood"])
 def test_evaluating_a_model_that_gives_no_numbers(damage, tmp_path, monkeypatch, fault):
-    monkeypatch.chdir(write_digits(tmp_path))
+    monkeypatch.chdir(write_digit_noise(tmp_path))
     monkeypatch.setattr(sys, "argv", ["evaluate", "--set", "digits", "--run", "run", "--seed", "0"])
     model = models.build(ModelConfig("mmvae", DIGIT_SETS["digits"], hidden=16, channels=4))
     weights = model.state_dict() | {"prior_scale_logits": torch.tensor([0.0] + [-1e4] * 19)}  # a prior without width
@@ -103,11 +71,7 @@ def test_evaluating_a_model_that_gives_no_numbers(damage, tmp_path, monkeypatch,
         told, file = bias, path
     path.parent.mkdir(parents=True)
     write_signed(path, weights, model.config.as_dict())
-    judges = {
-        kind: {name: classifiers.build(kind, IMAGE_SHAPES[image]) for name, image in DIGIT_SETS["digits"].items()}
-        for kind in classifiers.KINDS
-    }
-    classifiers.save("models/digits/classifiers.safetensors", judges)
+    classifiers.save("models/digits/classifiers.safetensors", untrained_classifiers("digits"))
     with fault(f"evaluation: {damage}"):
         assert told in refusal(evaluate.main, file)
         assert not list(Path("data").rglob("*.json"))
@@ -119,10 +83,10 @@ def test_evaluating_a_model_that_gives_no_numbers(damage, tmp_path, monkeypatch,
 RELATIVE, ABSOLUTE = 1e-5, 1e-3
 
 
-def test_another_number_of_threads_gives_the_same_curve_within_a_tolerance(server, tmp_path, fault):
-    one, two = (write_digits(tmp_path / threads) for threads in ("one", "two"))
+def test_another_number_of_threads_gives_the_same_curve_within_a_tolerance(stage_server, tmp_path, fault):
+    one, two = (write_digit_noise(tmp_path / threads) for threads in ("one", "two"))
     command = "-m stages.train_mmvae --set digits --bound tight --seed 0"
-    assert server.run(one, f"python {command}") == (0, "")
+    assert stage_server.run(one, f"python {command}") == (0, "")
     own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive", "TQDM_DISABLE": "1"}
     subprocess.run([sys.executable, *command.split()], cwd=two, env=os.environ | own, check=True)
     with fault("training: another number of threads"):

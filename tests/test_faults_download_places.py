@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -29,6 +29,7 @@ from faulty_server import (
     sums,
     write_mirror,
 )
+from small_disk import disk, needs_mounts, remount
 
 from mmvae.data import http, sources
 from mmvae.files import FileError
@@ -93,32 +94,15 @@ def test_sums_of_another_mirror(server, target, fault):
         got(target)
 
 
-needs_mounts = pytest.mark.skipif(
-    os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"]).returncode != 0,
-    reason="only root may mount a small disk",
-)
-
-
-@contextmanager
-def disk(folder, options):
-    """Another disk at `folder`."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
 @needs_mounts
 def test_a_full_disk(server, tmp_path, fault):
-    with fault("downloads: full disk"), disk(tmp_path / "disk", "size=80k") as folder:
+    with fault("downloads: full disk"), disk(tmp_path / "disk", 80) as folder:
         target = earlier(folder / "mnist_svhn")
         message = refused(target, server.url, FileError)
         assert "cannot be written: No space left on device. Make room" in message
         assert server.url not in message
         assert server.ranges(NAME) == [0], "another attempt would not make room"
-        subprocess.run(["mount", "-o", "remount,size=1m", folder], check=True)
+        remount(folder, "size=1m")
         sources.obtain("mnist_svhn", target, server.url)
         got(target)
         assert server.ranges(NAME)[1] > 0
@@ -128,13 +112,13 @@ def test_a_full_disk(server, tmp_path, fault):
 @pytest.mark.parametrize("through_http", [True, False])
 def test_a_read_only_folder(through_http, server, tmp_path, fault):
     where = server.url if through_http else str(write_mirror(tmp_path / "mirror"))
-    with fault("downloads: read-only folder"), disk(tmp_path / "disk", "size=1m") as folder:
+    with fault("downloads: read-only folder"), disk(tmp_path / "disk", 1024) as folder:
         target = earlier(folder / "mnist_svhn")
-        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        remount(folder, "ro")
         message = refused(target, where, FileError)
         assert f"{gathered(target)} cannot be written: Read-only file system. Make room or make it writable" in message
         assert where not in message
-        subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
+        remount(folder, "rw")
         sources.obtain("mnist_svhn", target, where)
         got(target)
 

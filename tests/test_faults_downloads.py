@@ -15,8 +15,9 @@ import numpy as np
 import pooch
 import pytest
 from faulty_server import CONTENT, FILES, NAME, SIZE, contents, earlier, gathered, got, refused, sums, write_mirror
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from mutations import examples
 
 from mmvae.data import http, sources
 
@@ -186,13 +187,7 @@ def test_the_next_run_goes_on(server, target, fault):
         assert not any(server.ranges(path) for path in before), "what was whole is not fetched again"
 
 
-@settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=25,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@examples(25)
 @given(st.lists(st.integers(0, SIZE // 2), max_size=15))
 def test_any_cuts(server, waits, fault, cuts):
     """However often it is cut, and in how many runs: it goes on where it was."""

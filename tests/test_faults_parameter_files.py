@@ -16,7 +16,8 @@ from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from test_faults_parameters import check, read, some
+from mutations import examples
+from test_faults_parameters import check, read
 
 from mmvae.config import Params
 from mmvae.parameters import ParamsError
@@ -64,7 +65,7 @@ DAMAGE = {  # fault -> the committed file, damaged
 
 @pytest.mark.parametrize("name", DAMAGE)
 def test_the_whole_file_damaged(name, file, fault):
-    @some(10)
+    @examples(10)
     @given(DAMAGE[name])
     def run(content):
         with fault(f"parameters: {name}"):

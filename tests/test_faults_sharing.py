@@ -18,11 +18,11 @@ import psutil
 import pytest
 import ssh_server
 import yaml
-from conftest import ROOT, needs_git
+from conftest import ROOT
 from raw_files import write_mirror
 from tiny import ENVIRONMENT, call, snapshot, stages_run
 
-pytestmark = [pytest.mark.faults, needs_git]
+pytestmark = pytest.mark.faults
 NAME = "Vögel und Ziffern ü 鳥"
 DAMAGE = {
     "missing": ("models/digits/classifiers.safetensors", None),

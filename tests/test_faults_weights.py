@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from mutations import EDITS, content_or_refusal, examples, mutated
 from tampered import refusal, same, write_signed
-from toys import toy_model, toy_pairs
+from toys import toy_model, toy_pairs, untrained_classifiers
 
 from mmvae import classifiers, extractor, files, losses, models, training
 from mmvae.checkpoints import Checkpoint
-from mmvae.config import DIGIT_SETS, IMAGE_SHAPES
+from mmvae.config import DIGIT_SETS
 
 pytestmark = pytest.mark.faults
 
@@ -155,20 +155,14 @@ def network():
     return extractor.untrained(extractor.ExtractorConfig("layer1", "imagenet", 32), 0)
 
 
-def judges():
-    return {
-        kind: {name: classifiers.build(kind, IMAGE_SHAPES[image]) for name, image in DIGIT_SETS["digits"].items()}
-        for kind in classifiers.KINDS
-    }
-
-
 @pytest.mark.parametrize("how", TOLD)
 def test_a_tensor_too_few_or_too_many_or_of_another_type(how, network, tmp_path, fault):
     kinds, path = DIGIT_SETS["digits"], tmp_path / "w.safetensors"
     model, config = toy_model(**SMALL), vars(network.config)
+    judges = classifiers._tensors(untrained_classifiers("digits"))
     saved = {
         "model": (model.state_dict(), model.config.as_dict(), lambda: models.load(path)),
-        "classifiers": (classifiers._tensors(judges()), {}, lambda: classifiers.load(path, kinds, CPU)),
+        "classifiers": (judges, {}, lambda: classifiers.load(path, kinds, CPU)),
         "extractor": (network.state_dict(), config, lambda: extractor.load(path, CPU)),
     }
     for weights, config, load in saved.values():
@@ -181,7 +175,7 @@ def test_a_tensor_too_few_or_too_many_or_of_another_type(how, network, tmp_path,
 
 def test_classifiers_and_extractor_of_another_size(network, tmp_path, fault):
     path = tmp_path / "w.safetensors"
-    classifiers.save(path, judges())
+    classifiers.save(path, untrained_classifiers("digits"))
     turned = dict(zip(DIGIT_SETS["digits"], reversed(DIGIT_SETS["digits"].values()), strict=True))
     with fault("weights: of another size"):
         message = refusal(lambda: classifiers.load(path, turned, CPU), path)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,36 +21,47 @@ from toys import toy_model, toy_pairs
 from mmvae import files, losses, models, training
 from mmvae.objectives import Screen
 from mmvae.processes import Processes
-kind, out = sys.argv[1:]
-loss = losses.SubsampledElbo(0.4) if kind == "mvae" else losses.ImportanceWeighted("dreg_iwae", "loose", 5, Screen())
-model = toy_model(kind)
+(out,) = sys.argv[1:]
+losses_of = {
+    "mvae": losses.SubsampledElbo(0.4),
+    "mmvae": losses.ImportanceWeighted("dreg_iwae", "loose", 5, Screen()),
+}
 processes = Processes.join(torch.device("cpu"))
 budget = training.Budget(2, 60, 15, 1e-3)
-curve = training.train(model, loss, toy_pairs(), toy_pairs(20), budget, 0, 5, processes=processes)
-if processes.first:
-    models.save(f"{out}.safetensors", model)
-    files.write_csv(f"{out}.csv", curve)
+for kind, loss in losses_of.items():
+    model = toy_model(kind)
+    curve = training.train(model, loss, toy_pairs(), toy_pairs(20), budget, 0, 5, processes=processes)
+    if processes.first:
+        models.save(f"{out}/{kind}.safetensors", model)
+        files.write_csv(f"{out}/{kind}.csv", curve)
 processes.leave()
 """
+LAUNCHERS = {"one": [], "two": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]}
 
 
-@pytest.mark.parametrize("kind", ["mmvae", "mvae"])
-def test_two_processes_train_like_one(kind, tmp_path):
-    script = tmp_path / "script.py"
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> list[Path]:
+    """Where one process, and where two, left their weights and curves."""
+    base = tmp_path_factory.mktemp("processes")
+    script = base / "script.py"
     script.write_text(SCRIPT)
-    launchers = {"one": [], "two": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]}
-    for name, launcher in launchers.items():
+    for name, launcher in LAUNCHERS.items():
         subprocess.run(
-            [sys.executable, *launcher, str(script), kind, str(tmp_path / name)],
+            [sys.executable, *launcher, str(script), str(base / name)],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"},
             check=True,
             timeout=300,
         )
-    one, two = (load(tmp_path / f"{name}.safetensors") for name in launchers)
+    return [base / name for name in LAUNCHERS]
+
+
+@pytest.mark.parametrize("kind", ["mmvae", "mvae"])
+def test_two_processes_train_like_one(kind, trained):
+    one, two = (load(folder / f"{kind}.safetensors") for folder in trained)
     for (name, a), b in zip(one.named_parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5, msg=name)
-    for a, b in zip(*(read_csv(tmp_path / f"{name}.csv") for name in launchers), strict=True):
+    for a, b in zip(*(read_csv(folder / f"{kind}.csv") for folder in trained), strict=True):
         assert a == pytest.approx(b, rel=1e-4, abs=1e-5)
 
 

@@ -1,11 +1,9 @@
 """The whole pipeline, tiny, in a repository of its own: it runs, rests, reruns what it should, and refuses mistakes."""
 
-import re
 import shutil
 
 import pytest
 import torch
-from conftest import needs_git
 from tiny import call, snapshot, stages_run
 
 from mmvae.models import load
@@ -20,7 +18,6 @@ def project(finished_project, tmp_path_factory):
     return own, output
 
 
-@needs_git
 class TestProject:
     def test_everything_is_made(self, project):
         folder, output = project
@@ -39,14 +36,6 @@ class TestProject:
     def test_then_nothing_runs(self, project):
         folder, _ = project
         assert stages_run(call(folder, "dvc", "repro")) == set()
-
-    def test_same_seed_same_bytes(self, project):
-        folder, _ = project
-        before = snapshot(folder)
-        call(folder, "dvc", "repro", "-f", "-s", "train_mmvae@digits-tight-0", "train_mvae@digits-moe-0")
-        call(folder, "dvc", "repro", "-f", "-s", "tables@digits", "figure4@digits")
-        call(folder, "dvc", "repro", "-f", "-s", "train_fasttext@birds", "train_mmvae_captions@birds-features-0")
-        assert snapshot(folder) == before
 
     def test_a_training_stage_runs_under_torchrun(self, project):
         folder, _ = project
@@ -68,19 +57,12 @@ class TestProject:
         assert "mmvae.cross.handwritten_to_plates.mean" in call(clone, "dvc", "metrics", "show")
         assert "index.html" in call(clone, "dvc", "plots", "show")
 
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ("objective=drge", "objective is 'drge'; allowed: elbo, importance_elbo, iwae"),
-            ("train.digits.epochs=-1", "train.digits.epochs is -1; allowed: an integer from 1 to 10000"),
-        ],
-    )
-    def test_a_wrong_parameter_touches_nothing(self, project, change, message):
+    def test_a_wrong_parameter_touches_nothing(self, project):
         folder, _ = project
         before = snapshot(folder)
-        output = call(folder, "dvc", "exp", "run", "-S", change, fails=True)
+        output = call(folder, "dvc", "exp", "run", "-S", "objective=drge", fails=True)
         call(folder, "git", "checkout", "-q", "params.yaml")
-        assert f"ParamsError: params.yaml: {message}" in output
+        assert "ParamsError: params.yaml: objective is 'drge'; allowed: elbo, importance_elbo, iwae" in output
         assert stages_run(output) == {"check_params"}
         assert snapshot(folder) == before
 
@@ -98,12 +80,10 @@ class TestProject:
         assert stages_run(call(folder, "dvc", "repro")) == set()
 
     def test_another_objective_reruns_what_depends_on_it(self, project):
-        """Last: it changes the project. Of digits alone; test_pipeline.py has all stages."""
+        """Last: it changes the project. Of two trainings, one of which has no objective; test_pipeline.py has all."""
         folder, _ = project
-        output = call(folder, "dvc", "exp", "run", "-S", "objective=dreg_iwae", "tables@digits")
-        trained = {"train_mmvae@digits-loose-0", "train_mmvae@digits-tight-0"}
-        trained |= {"train_vae@digits-grey-0", "train_vae@digits-colour-0"}
-        runs = {name for name in stages_run(output) if name.startswith(("train", "download", "p"))}
-        assert runs == trained
-        assert {name for name in stages_run(output) if re.search(r"(?<!m)mvae[_-]", name)} == set()
-        assert "table3.json" in call(folder, "dvc", "metrics", "diff")
+        trainings = ("train_vae@digits-grey-0", "train_mvae@digits-poe-0")
+        output = call(folder, "dvc", "exp", "run", "-S", "objective=dreg_iwae", *trainings)
+        assert stages_run(output) == {"check_params", trainings[0]}
+        assert call(folder, "git", "status", "--short", "plots") == " M plots/digits/curves/vae_grey_0.csv\n"
+        assert "table3.json" in call(folder, "dvc", "metrics", "diff", "HEAD~1", "HEAD")

@@ -1,4 +1,4 @@
-"""A tiny project: the tracked files in a repository of their own, with parameters that run in seconds a stage."""
+"""A tiny project: the pipeline in a repository of its own, with parameters that run in seconds a stage."""
 
 import os
 import re
@@ -34,6 +34,8 @@ TINY = {
     "train.birds.particles": 2,
     "evaluate.birds.joint_samples": 20,
 }
+FILES = (".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml")
+CODE = ("mmvae", "stages")
 OUTPUTS = ("data", "models", "metrics", "plots", "dvc.lock")
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -67,13 +69,11 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def write_project(folder: Path) -> Path:
-    """The tracked files, without results, with TINY parameters, committed."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    for name in listed.stdout.splitlines():
-        if name.startswith(("metrics/", "plots/", "docs/")) or name == "dvc.lock" or not (ROOT / name).is_file():
-            continue
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, folder / name)
+    """What the pipeline is made of, without results, with TINY parameters, committed."""
+    for path in [*(ROOT / name for name in FILES), *(path for name in CODE for path in (ROOT / name).rglob("*.py"))]:
+        own = folder / path.relative_to(ROOT)
+        own.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, own)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     for key, value in TINY.items():
         *path, last = key.split(".")
@@ -83,7 +83,6 @@ def write_project(folder: Path) -> Path:
         section[last] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     call(folder, "git", "init", "-q", "-b", "main")
-    (folder / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "start")
     return folder
