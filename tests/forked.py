@@ -76,9 +76,10 @@ def serve() -> None:
         printed, output = os.pipe()
         pid = os.fork()
         if pid == 0:
+            status = 1
             with suppress(KeyboardInterrupt):  # before the stage is there to take it
-                run_stage(output, **json.loads(line))
-            sys.exit(1)
+                status = run_stage(output, **json.loads(line))
+            os._exit(status)  # Python's own end takes half a second with so many modules
         os.close(output)
         print(pid, flush=True)
         sys.stdin.readline()  # "wait"
@@ -88,8 +89,8 @@ def serve() -> None:
         print(json.dumps([os.waitstatus_to_exitcode(status), text]), flush=True)
 
 
-def run_stage(output: int, folder: str, module: str, arguments: list[str], size_limit: int | None) -> None:
-    """In the fork: be the stage."""
+def run_stage(output: int, folder: str, module: str, arguments: list[str], size_limit: int | None) -> int:
+    """In the fork: be the stage. Its exit status."""
     import stages
     from mmvae.checkpoints import Checkpoint
 
@@ -102,8 +103,15 @@ def run_stage(output: int, folder: str, module: str, arguments: list[str], size_
     Checkpoint.__init__.__defaults__ = (0.0,)  # after every update
     stages.PARENT = os.getppid()
     sys.argv = [module, *arguments]
-    stages.run(sys.modules[module].main)
-    sys.exit()
+    try:
+        stages.run(sys.modules[module].main)
+    except SystemExit as end:  # with what the stage has to say
+        print(end, file=sys.stderr)
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
 
 
 if __name__ == "__main__":
