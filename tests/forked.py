@@ -70,7 +70,7 @@ def serve() -> None:
         if path.stem not in ("__init__", "recover"):
             importlib.import_module(f"stages.{path.stem}")
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # or the first collection in a fork would touch, and thereby copy, all that they share
     print("ready", flush=True)
     while line := sys.stdin.readline():
         printed, output = os.pipe()

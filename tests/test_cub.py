@@ -198,7 +198,9 @@ def test_a_mirror(tmp_path):
 
 
 @pytest.mark.skipif(
-    not (MIRROR / cub.IMAGES).exists(), reason=f"no part of CUB is at {MIRROR} (MMVAE_SHARED names the folder above)"
+    not (MIRROR / cub.IMAGES).exists(),
+    reason=f"no part of CUB is at {MIRROR} (MMVAE_SHARED names the folder above); it may not be committed, and made "
+    "archives stand for it",
 )
 def test_the_real_part():
     parts = cub.read_names(MIRROR)

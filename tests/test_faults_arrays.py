@@ -12,9 +12,10 @@ from conftest import ROOT
 from hypothesis import given
 from mutations import EDITS, content_or_refusal, examples, mutated
 from tampered import refusal, same
+from toys import write_digit_noise
 
 from mmvae import files
-from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES, GREY, IMAGE_SHAPES, PIXELS
+from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES, GREY, PIXELS
 from mmvae.evaluation import correlation
 from stages import fit_cca, inputs
 
@@ -104,17 +105,6 @@ def test_compressed_and_encrypted_arrays(tmp_path, fault):
         assert "encrypted" in refusal(lambda: files.read_arrays(path), path)
 
 
-def write_digits(folder: Path) -> None:
-    rng = np.random.default_rng(0)
-    prepared, pairs = {}, {"train/first_pass": np.int64(20)}
-    for name, kind in DIGIT_SETS["digits"].items():
-        prepared[f"{name}/train/images"] = rng.integers(0, 256, (20, *IMAGE_SHAPES[kind]), np.uint8)
-        prepared[f"{name}/train/labels"] = np.arange(20, dtype=np.uint8) % 10
-        pairs[f"train/{name}"] = rng.permutation(40).astype(np.int32) % 20
-    files.write_arrays(folder / "data/prepared/digits.npz", prepared)
-    files.write_arrays(folder / "data/pairs/digits.npz", pairs)
-
-
 def write_birds(folder: Path) -> None:
     rng = np.random.default_rng(0)
     words = {"train/tokens": rng.integers(0, 9, (40, 32), np.int32), "vocabulary": np.array(list("abcdefghi"))}
@@ -149,7 +139,7 @@ DAMAGES = {
     "out of range": lambda array: array + 1000,
 }
 NEEDED = {
-    (write_digits, read_digits): {
+    (write_digit_noise, read_digits): {
         "data/prepared/digits.npz": ["handwritten/train/images", "handwritten/train/labels", "plates/train/images"],
         "data/pairs/digits.npz": ["train/handwritten", "train/plates", "train/first_pass"],
     },

@@ -1,6 +1,7 @@
 """Raw data that are not what they should be: one line that names the file, and a stage that makes nothing of them."""
 
 import importlib
+import re
 import subprocess
 import sys
 
@@ -12,10 +13,11 @@ from mutations import time_limit
 from raw_birds import CAPTIONS, PHOTOS, members, names, write_cub
 from raw_files import write_mirror, write_svhn
 from small_files import BIRDS, DIGITS, SVHN, bird_arrays, digit_arrays
+from tampered import refusal
 from tiny import ENVIRONMENT
 
 from mmvae.data import birds, cub, digits, matlab, mnist_svhn
-from mmvae.files import FileError, read_arrays, write_arrays
+from mmvae.files import read_arrays, write_arrays
 
 pytestmark = pytest.mark.faults
 
@@ -25,10 +27,8 @@ NOT_TEXT = np.full(BIRDS * 10, sys.maxunicode + 1, np.uint32).view("U1").reshape
 
 
 def refused(read, path, message):
-    with pytest.raises(FileError, match=message) as error, time_limit():
-        read()
-    assert str(path) in str(error.value)
-    assert "\n" not in str(error.value)
+    with time_limit():
+        assert re.search(message, refusal(read, path))
 
 
 def write_changed(path, change):

@@ -19,6 +19,7 @@ from faulty_server import (
     CONTENT,
     FILES,
     NAME,
+    SIZE,
     contents,
     earlier,
     gathered,
@@ -29,7 +30,7 @@ from faulty_server import (
     sums,
     write_mirror,
 )
-from small_disk import disk, needs_mounts, remount
+from small_disk import disk, needs_mounts, needs_protection, protected, remount, size_limit
 
 from mmvae.data import http, sources
 from mmvae.files import FileError
@@ -108,32 +109,28 @@ def test_a_full_disk(server, tmp_path, fault):
         assert server.ranges(NAME)[1] > 0
 
 
-@needs_mounts
+@needs_protection
 @pytest.mark.parametrize("through_http", [True, False])
-def test_a_read_only_folder(through_http, server, tmp_path, fault):
+def test_a_read_only_folder(through_http, server, target, tmp_path, fault):
     where = server.url if through_http else str(write_mirror(tmp_path / "mirror"))
-    with fault("downloads: read-only folder"), disk(tmp_path / "disk", 1024) as folder:
-        target = earlier(folder / "mnist_svhn")
-        remount(folder, "ro")
-        message = refused(target, where, FileError)
-        assert f"{gathered(target)} cannot be written: Read-only file system. Make room or make it writable" in message
+    with fault("downloads: read-only folder"):
+        with protected(target.parent) as reason:
+            message = refused(target, where, FileError)
+        assert f"{gathered(target)} cannot be written: {reason}. Make room or make it writable" in message
         assert where not in message
-        remount(folder, "rw")
         sources.obtain("mnist_svhn", target, where)
         got(target)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full stands for a full disk")
-def test_a_full_disk_when_copying(target, fault, tmp_path):
-    with fault("downloads: full disk"):
-        temporary = gathered(target) / "svhn" / f".{Path(NAME).name}.{os.getpid()}.partial.mat"
-        temporary.parent.mkdir(parents=True)
-        temporary.symlink_to("/dev/full")
-        mirror = write_mirror(tmp_path / "mirror")
-        message = refused(target, str(mirror), FileError)
-        assert "cannot be written: No space left on device" in message
-        assert str(mirror) not in message
-        sources.obtain("mnist_svhn", target, str(mirror))
+@pytest.mark.parametrize("through_http", [True, False])
+def test_no_room_for_a_file(through_http, server, target, tmp_path, fault):
+    where = server.url if through_http else str(write_mirror(tmp_path / "mirror"))
+    with fault("downloads: no room for a file"):
+        with size_limit(SIZE // 2) as reason:
+            message = refused(target, where, FileError)
+        assert f"cannot be written: {reason}" in message
+        assert where not in message
+        sources.obtain("mnist_svhn", target, where)
         got(target)
 
 
