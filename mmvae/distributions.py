@@ -33,6 +33,10 @@ class Laplace:
         """(..., D) -> (...)."""
         return -((z - self.loc).abs() / self.scale + (2 * self.scale).log()).sum(-1)
 
+    def entropy(self) -> Tensor:
+        """Of each latent, nats: (..., D)."""
+        return 1 + (2 * self.scale).log()
+
     def kl(self, other: Laplace) -> Tensor:
         """KL(self || other) of each latent: (..., D)."""
         distance = (self.loc - other.loc).abs()
@@ -60,6 +64,10 @@ class Normal:
         """(..., D) -> (...)."""
         standard = (z - self.loc) / self.scale
         return -(0.5 * standard**2 + self.scale.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
+
+    def entropy(self) -> Tensor:
+        """Of each latent, nats: (..., D)."""
+        return 0.5 + 0.5 * math.log(2 * math.pi) + self.scale.log()
 
     def kl(self, other: Normal) -> Tensor:
         """KL(self || other) of each latent: (..., D)."""

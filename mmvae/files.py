@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,18 @@ def atomic(path: str | Path) -> Iterator[Path]:
             f"{path} cannot be written: {_reason(error)}. Nothing of it was kept. Make room or make it writable, and "
             "run the same command again"
         ) from error
+
+
+def copy_files(folder: str | Path, files: list[Path]) -> None:
+    """Make `folder` hold copies of these files, and nothing else.
+
+    Raises:
+        FileError: as `atomic`.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for file in files:
+        with atomic(Path(folder) / file.name) as temporary:
+            shutil.copyfile(file, temporary)
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -42,7 +42,11 @@ class Budget:
 
 @torch.no_grad()
 def validate(model: MultimodalVAE, data: Pairs, loss: Loss, particles: int, generator: torch.Generator) -> dict:
-    """Bound, KL of each encoder's posterior, effective sample size and share of weight per expert on held-out pairs."""
+    """What the training curve says of held-out pairs, each a mean over them.
+
+    The bound, nats; for each encoder its posterior's KL to the prior and entropy, nats; the effective sample size of an
+    expert's particles; the share of the mixture's weight that each expert's particles carry.
+    """
     model.eval()
     x = data.batch(slice(0, VALIDATION_PAIRS))
     sums: dict[str, float] = {}
@@ -53,7 +57,9 @@ def validate(model: MultimodalVAE, data: Pairs, loss: Loss, particles: int, gene
         log_weights = model.log_weights(part, posterior.sample(particles, generator), posterior)
         row = {"bound_validation": loss.held_out(model, part, log_weights, generator)}
         for name, value in part.items():
-            row[f"kl_{name}"] = model.posterior({name: value}).experts.kl(model.prior()).sum((0, -1))
+            single = model.posterior({name: value}).experts
+            row[f"kl_{name}"] = single.kl(model.prior()).sum((0, -1))
+            row[f"entropy_{name}"] = single.entropy().sum((0, -1))
         row["ess"] = objectives.effective_sample_size(log_weights).mean(0)
         for name, share in zip(posterior.names, objectives.expert_shares(log_weights), strict=True):
             row[f"share_{name}"] = share
@@ -125,8 +131,12 @@ def train(
                     _require_finite(row, title)
                 progress.curve.append(row)
                 progress.sums.zero_()
+                if checkpoint and processes.first:
+                    checkpoint.keep(model, epoch)
             if checkpoint and processes.first and checkpoint.due():
                 checkpoint.write(model, optimiser, generator, progress)
+    if checkpoint and processes.first:
+        checkpoint.write(model, optimiser, generator, progress)
     return progress.curve
 
 

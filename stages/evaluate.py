@@ -1,11 +1,16 @@
-"""Measure one trained run: latent accuracy, coherence and log-likelihoods on test pairs."""
+"""Measure one trained run on test pairs: latent accuracy, coherence, log-likelihoods, and how the first two grew."""
+
+import math
+from pathlib import Path
 
 from mmvae import classifiers, config, models
+from mmvae.classifiers import STRONG
 from mmvae.device import find_device
 from mmvae.evaluation.coherence import coherence
 from mmvae.evaluation.latent_accuracy import latent_accuracy
+from mmvae.evaluation.learning import kept, learned
 from mmvae.evaluation.likelihood import likelihoods
-from mmvae.files import write_json
+from mmvae.files import read_csv, write_csv, write_json
 from stages import arguments, inputs, run
 
 
@@ -13,7 +18,8 @@ def main() -> None:
     given = arguments("set", "run", "seed")
     settings = config.load().evaluate[given.set]
     device = find_device()
-    model = models.load(f"models/{given.set}/{given.run}/{given.seed}.safetensors", device)
+    weights = Path(f"models/{given.set}/{given.run}")
+    model = models.load(weights / f"{given.seed}.safetensors", device)
     pairs = inputs.DigitPairs(given.set, device)
     (training, training_digits), (test, test_digits) = (
         ({name: images[name] for name in model.modalities}, digits)
@@ -21,15 +27,30 @@ def main() -> None:
     )
     few = {name: images[: settings.likelihood_pairs] for name, images in test.items()}
     judges = classifiers.load(f"models/{given.set}/classifiers.safetensors", config.DIGIT_SETS[given.set], device)
+
+    def measure(model: models.MultimodalVAE, judges: classifiers.Judges, draws: int) -> dict:
+        return {
+            "latent_accuracy": latent_accuracy(model, training, training_digits, test, test_digits, given.seed),
+            "coherence": coherence(model, test, test_digits, judges, draws, given.seed),
+        }
+
+    measured = measure(model, judges, settings.joint_samples)
+    curve = read_csv(f"plots/{given.set}/curves/{given.run}_{given.seed}.csv")
+    strong, fewer = {STRONG: judges[STRONG]}, math.ceil(settings.joint_samples / 5)
+    rows = [
+        learned(row, **measure(models.load(path, device), strong, fewer))
+        for row, path in kept(weights / f"{given.seed}_epochs", curve)
+    ]
     write_json(
         f"data/evaluations/{given.set}/{given.run}_{given.seed}.json",
-        {
-            "latent_accuracy": latent_accuracy(model, training, training_digits, test, test_digits, given.seed),
-            "coherence": coherence(model, test, test_digits, judges, settings.joint_samples, given.seed),
+        measured
+        | {
             "likelihood": likelihoods(model, few, settings.likelihood_samples, given.seed),
             "test_pairs": {"all": len(test_digits), "likelihood": len(next(iter(few.values())))},
         },
     )
+    rows.append(learned(curve[-1], **measured))
+    write_csv(f"plots/{given.set}/learning/{given.run}_{given.seed}.csv", rows)
 
 
 if __name__ == "__main__":

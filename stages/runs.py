@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from mmvae import config, models
-from mmvae.checkpoints import Checkpoint
+from mmvae.checkpoints import Checkpoint, doublings
 from mmvae.config import CAPTIONS, FEATURES
-from mmvae.files import write_csv
+from mmvae.files import copy_files, write_csv
 from mmvae.losses import Loss
 from mmvae.models import ModelConfig
 from mmvae.processes import Processes
@@ -61,13 +61,22 @@ def train_and_write(
     budget: Budget,
     particles: int,
 ) -> None:
-    """Train one run and write its weights and its training curve; go on with it if it was interrupted."""
+    """Train one run and write its weights and its training curve; go on with it if it was interrupted.
+
+    Of digits, also the weights after epochs 1, 2, 4, ..., by which `evaluate` draws how the model learned; with more
+    epochs than before, a run goes on from where it ended then.
+    """
     device = pairs.device
     processes = Processes.join(device)
     modalities = tuple(model_config.modalities)
     training, validation = (pairs.split(split, modalities) for split in ("train", "validation"))
-    settings = [model_config, loss, budget, seed, particles, device.type, torch.__version__, pairs.digest()]
-    checkpoint = Checkpoint(CHECKPOINTS / f"{data_set}_{name}_{seed}_{_key(settings)}.safetensors")
+    # Where no share of the whole training matters, a longer run begins as a shorter one.
+    beginning = replace(budget, epochs=0) if loss.annealing(0) == 1 else budget
+    settings = [model_config, loss, beginning, seed, particles, device.type, torch.__version__, pairs.digest()]
+    place = CHECKPOINTS / f"{data_set}_{name}_{seed}_{_key(settings)}"
+    checkpoint = Checkpoint(place.with_name(f"{place.name}_{budget.epochs}.safetensors"))
+    if data_set in config.DIGIT_SETS:
+        checkpoint.memory, checkpoint.epochs = place, doublings(budget.epochs)
     torch.manual_seed(seed)
     model = models.build(model_config).to(device)
     curve = train(
@@ -84,8 +93,10 @@ def train_and_write(
     )
     if processes.first:
         models.save(f"models/{data_set}/{name}/{seed}.safetensors", model)
+        if checkpoint.memory:
+            copy_files(f"models/{data_set}/{name}/{seed}_epochs", [checkpoint.weights(e) for e in checkpoint.epochs])
         write_csv(f"plots/{data_set}/curves/{name}_{seed}.csv", curve)
-        checkpoint.remove()
+        checkpoint.finish()
     processes.leave()
 
 

@@ -1,0 +1,28 @@
+"""How generation and latents grew along training, from the weights that were kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmvae.checkpoints import doublings
+from mmvae.evaluation.latent_accuracy import SAMPLES
+
+
+def kept(folder: Path, curve: list[dict]) -> Iterator[tuple[dict, Path]]:
+    """The rows of a training curve after which weights were kept, but for the last, and where these lie."""
+    for epoch in doublings(len(curve))[:-1]:
+        yield curve[epoch - 1], folder / f"epoch_{epoch:05}.safetensors"
+
+
+def learned(row: dict, latent_accuracy: dict, coherence: dict) -> dict:
+    """A row of the learning curve: shares between 0 and 1 under the strong classifiers, entropies in nats."""
+    seen = coherence["strong"]
+    return {
+        "epoch": int(row["epoch"]),
+        "pairs": int(row["pairs"]),
+        **({"joint": seen["joint"]} | seen["cross"] if "joint" in seen else {}),
+        **{f"reconstruction_{name}": share for name, share in seen["reconstruction"].items()},
+        **{f"latent_accuracy_{name}": kinds[SAMPLES] for name, kinds in latent_accuracy["single"].items()},
+        **{f"entropy_{name}": nats for name, nats in seen["entropy"].items()},
+    }
