@@ -5,6 +5,7 @@ Images are (n, C, H, W) in [0, 1], grey or colour. Each function returns a matpl
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import matplotlib
@@ -158,6 +159,39 @@ def training_curves(curves: dict[str, list[dict]], title: str) -> Figure:
             panel.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
         else:
             panel.set_visible(False)
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
+def learning_curves(curves: dict[str, list[dict]], title: str, published: dict[str, float] | None = None) -> Figure:
+    """Joint and cross coherence, latent accuracy and the entropy of prior draws against pairs seen, on a log axis.
+
+    One colour for each run. `published`: values that are drawn as dashed lines, by the name of their column.
+    """
+    columns = list(dict.fromkeys(key for rows in curves.values() for key in rows[0]))
+    shown = [key for key in columns if key not in ("epoch", "pairs") and not key.startswith("reconstruction_")]
+    across = math.ceil(len(shown) / 2)
+    figure, axes = plt.subplots(2, across, figsize=(4.6 * across, 8), layout="constrained", squeeze=False)
+    for panel, key in zip(axes.flat, shown, strict=False):
+        nats = key.startswith("entropy_")
+        name = key.replace("entropy_", "entropy of prior draws, ").replace("_", " ")
+        panel.set_title(f"{name}, nats" if nats else f"{name}, %", fontsize=11)
+        panel.set_xscale("log")
+        panel.set_xlabel("pairs seen in training")
+        panel.grid(alpha=0.3)
+        panel.set_ylim(0, math.log(10) * 1.02 if nats else 100)
+        for colour, (run, rows) in zip(COLOURS, curves.items(), strict=False):
+            if key in rows[0]:
+                seen = [row[key] if nats else 100 * row[key] for row in rows]
+                panel.plot([row["pairs"] for row in rows], seen, "o-", ms=3.5, color=colour, label=run)
+        if published and key in published:
+            panel.axhline(100 * published[key], color="black", ls="--", lw=1, label="the paper, at its end")
+    for panel in axes.flat[len(shown) :]:
+        panel.set_visible(False)
+    handles = {
+        label: line for panel in axes.flat for line, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9)
     figure.suptitle(title, fontsize=13)
     return figure
 

@@ -37,10 +37,9 @@ def main() -> None:
     measured = measure(model, judges, settings.joint_samples)
     curve = read_csv(f"plots/{given.set}/curves/{given.run}_{given.seed}.csv")
     strong, fewer = {STRONG: judges[STRONG]}, math.ceil(settings.joint_samples / 5)
-    rows = [
-        learned(row, **measure(models.load(path, device), strong, fewer))
-        for row, path in kept(weights / f"{given.seed}_epochs", curve)
-    ]
+    *earlier, (last, _) = kept(weights / f"{given.seed}_epochs", curve)
+    rows = [learned(row, **measure(models.load(path, device), strong, fewer)) for row, path in earlier]
+    rows.append(learned(last, **measured))
     write_json(
         f"data/evaluations/{given.set}/{given.run}_{given.seed}.json",
         measured
@@ -49,7 +48,6 @@ def main() -> None:
             "test_pairs": {"all": len(test_digits), "likelihood": len(next(iter(few.values())))},
         },
     )
-    rows.append(learned(curve[-1], **measured))
     write_csv(f"plots/{given.set}/learning/{given.run}_{given.seed}.csv", rows)
 
 

@@ -9,10 +9,10 @@ from mmvae.checkpoints import doublings
 from mmvae.evaluation.latent_accuracy import SAMPLES
 
 
-def kept(folder: Path, curve: list[dict]) -> Iterator[tuple[dict, Path]]:
-    """The rows of a training curve after which weights were kept, but for the last, and where these lie."""
-    for epoch in doublings(len(curve))[:-1]:
-        yield curve[epoch - 1], folder / f"epoch_{epoch:05}.safetensors"
+def kept(folder: str | Path, curve: list[dict]) -> Iterator[tuple[dict, Path]]:
+    """The rows of a training curve after which weights were kept, and where these lie."""
+    for epoch in doublings(len(curve)):
+        yield curve[epoch - 1], Path(folder) / f"epoch_{epoch:05}.safetensors"
 
 
 def learned(row: dict, latent_accuracy: dict, coherence: dict) -> dict:

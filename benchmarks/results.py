@@ -1,0 +1,149 @@
+"""Take results of real digits from where they were computed into docs/results/, with what they were computed from.
+
+    python -m benchmarks.results FOLDER... --out docs/results/mnist_svhn --machine "..." [--prefix OMP_NUM_THREADS=1]
+
+Each FOLDER is a workspace of the pipeline: its params.yaml, data/evaluations, plots and gradients*.json are read, its
+name is that of its row. Every JSON file written names the command that computes it anew, the commit, the data, the
+budget, the seeds and the machine; the curves lie beside it as CSV.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmvae.config import RUNS
+from mmvae.files import Content, read_arrays, read_csv, read_json, write_json
+from mmvae.tables import over_seeds
+
+ROOT = Path(__file__).parents[1]
+SET = "mnist_svhn"
+MIRROR = "../shared/mirror"
+PAPER_PAIRS = 30 * 1_121_360  # 30 passes over 20 pairings of 56,068 images
+SOURCE = (
+    "all of MNIST; SVHN's first 16,419 images of the official test split, the last 3,417 of them for testing "
+    "(the mirror's part)"
+)
+OTHER_SETS = ("digits", "birds", "cub", "caption_sets", "caption_images")  # parameters that no run of digits reads
+
+
+def leaves(tree: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key -> value."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from leaves(value, f"{at}.{key}" if at else key)
+    else:
+        yield at, tree
+
+
+def changes(params: dict, epochs: int) -> list[str]:
+    """What `dvc exp run -S` needs to turn the committed params.yaml into these."""
+    committed = dict(leaves(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))))
+    wanted = dict(leaves(params)) | {"download.mirror": MIRROR, f"train.{SET}.epochs": epochs}
+    changed = {key: value for key, value in wanted.items() if value != committed[key]}
+    relevant = {key: value for key, value in changed.items() if not set(key.split(".")) & set(OTHER_SETS)}
+    return [f"{key}={str(value).replace(' ', '')}" for key, value in relevant.items()]
+
+
+def command(params: dict, epochs: int, target: str, prefix: str) -> str:
+    """The shell command that computes a run's evaluation anew."""
+    settings = " ".join(f"-S {shlex.quote(change)}" for change in changes(params, epochs))
+    return f"{prefix} dvc exp run {settings} {target}".strip()
+
+
+def origin(folder: Path, params: dict, curve: list[Content], target: str, given: argparse.Namespace) -> dict:
+    """What every JSON file says of itself, but for the seeds."""
+    train = params["train"][SET]
+    pairs = read_arrays(folder / f"data/pairs/{SET}.npz")
+    seen = int(curve[-1]["pairs"])
+    return {
+        "command": command(params, len(curve), target, given.prefix),
+        "commit": given.commit,
+        "machine": given.machine,
+        "data": {
+            "source": SOURCE,
+            "training_pairs": len(pairs["train/mnist"]),
+            "training_images_of_each": int(pairs["train/first_pass"]),
+            "test_pairs": int(pairs["test/first_pass"]),
+        },
+        "budget": {
+            "pairs": seen,
+            "updates": seen // train["batch_size"],
+            "batch_size": train["batch_size"],
+            "particles": train["particles"],
+            "share_of_the_papers_pairs": seen / PAPER_PAIRS,
+            "joint_samples": params["evaluate"][SET]["joint_samples"],
+            "likelihood_samples": params["evaluate"][SET]["likelihood_samples"],
+            "likelihood_pairs": params["evaluate"][SET]["likelihood_pairs"],
+        },
+    }
+
+
+def collect(folder: Path, given: argparse.Namespace) -> None:
+    """Everything that one workspace has."""
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    for run in RUNS:
+        found = {
+            int(path.stem.rpartition("_")[2]): path
+            for path in sorted((folder / f"data/evaluations/{SET}").glob(f"{run}_*.json"))
+        }
+        if not found:
+            continue
+        row = f"{folder.name}-{run}"
+        curves = {seed: read_csv(folder / f"plots/{SET}/curves/{run}_{seed}.csv") for seed in found}
+        first = min(found)
+        about = origin(folder, params, curves[first], f"evaluate@{SET}-{run}-{first}", given) | {"seeds": sorted(found)}
+        evaluations = {seed: read_json(path) for seed, path in found.items()}
+        for of_seed in evaluations.values():
+            of_seed.pop("test_pairs")
+        last = {
+            seed: {k: v for k, v in curve[-1].items() if k not in ("epoch", "pairs")} for seed, curve in curves.items()
+        }
+        write_json(
+            given.out / "runs" / f"{row}.json", about | {"curve_end": over_seeds(last)} | over_seeds(evaluations)
+        )
+        for kind in ("curves", "learning"):
+            for seed in found:
+                to = given.out / kind / f"{row}-{seed}.csv"
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / f"plots/{SET}/{kind}/{run}_{seed}.csv", to)
+        if (folder / f"gradients_{run}.json").exists():
+            measured = read_json(folder / f"gradients_{run}.json")
+            then = (
+                f" && python -m benchmarks.gradients --set {SET} --run {run} --batches {measured['batches']} --out FILE"
+            )
+            write_json(
+                given.out / "gradients" / f"{row}.json",
+                about | {"command": about["command"] + then, "seeds": [0]} | measured,
+            )
+    judges = folder / f"metrics/{SET}/classifiers.json"
+    if judges.exists():
+        about = origin(folder, params, curves[first], f"train_classifiers@{SET}", given)
+        about["budget"] = {"updates": params["classifiers"][SET]["updates"]}
+        write_json(given.out / "classifiers.json", about | {"seeds": [0]} | read_json(judges))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/results" / SET)
+    parser.add_argument("--machine", required=True)
+    parser.add_argument("--prefix", default="", help="of the commands: environment variables")
+    parser.add_argument("--commit", default=None, help="of the code; by default this checkout's")
+    given = parser.parse_args()
+    if given.commit is None:
+        revision = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+        given.commit = subprocess.run(revision, check=True, capture_output=True, text=True).stdout.strip()
+    for folder in given.folders:
+        collect(folder, given)
+
+
+if __name__ == "__main__":
+    main()
