@@ -73,10 +73,10 @@ def train_and_write(
     # Where no share of the whole training matters, a longer run begins as a shorter one.
     beginning = replace(budget, epochs=0) if loss.annealing(0) == 1 else budget
     settings = [model_config, loss, beginning, seed, particles, device.type, torch.__version__, pairs.digest()]
-    place = CHECKPOINTS / f"{data_set}_{name}_{seed}_{_key(settings)}"
-    checkpoint = Checkpoint(place.with_name(f"{place.name}_{budget.epochs}.safetensors"))
+    memory = CHECKPOINTS / f"{data_set}_{name}_{seed}_{_key(settings)}"
+    checkpoint = Checkpoint(Path(f"{memory}_{budget.epochs}.safetensors"))
     if data_set in config.DIGIT_SETS:
-        checkpoint.memory, checkpoint.epochs = place, doublings(budget.epochs)
+        checkpoint = replace(checkpoint, epochs=doublings(budget.epochs), memory=memory)
     torch.manual_seed(seed)
     model = models.build(model_config).to(device)
     curve = train(

@@ -100,7 +100,8 @@ def run_stage(output: int, folder: str, module: str, arguments: list[str], size_
     os.chdir(folder)
     if size_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size_limit, size_limit))
-    Checkpoint.__init__.__defaults__ = (0.0,)  # after every update
+    _, *others = Checkpoint.__init__.__defaults__
+    Checkpoint.__init__.__defaults__ = (0.0, *others)  # written after every update
     stages.PARENT = os.getppid()
     sys.argv = [module, *arguments]
     try:

@@ -24,6 +24,7 @@ def test_density_divergence_and_deviation(family, known):
     expected = reference.kl_divergence(known(p.loc, p.scale), known(q.loc, q.scale))
     torch.testing.assert_close(p.kl(q), expected)
     torch.testing.assert_close(p.std, known(p.loc, p.scale).stddev)
+    torch.testing.assert_close(p.entropy(), known(p.loc, p.scale).entropy())
 
 
 @pytest.mark.parametrize(("family", "known"), FAMILIES)

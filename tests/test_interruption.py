@@ -1,4 +1,7 @@
-"""`kill -9` in the middle of a training stage, then the same command again: the same bytes as without."""
+"""`kill -9` in the middle of a training stage, then the same command again: the same bytes as without.
+
+And the same stage with more epochs.
+"""
 
 import os
 import signal
@@ -14,6 +17,7 @@ def outputs(folder: Path) -> list[bytes]:
     return [
         (folder / "models/digits/mmvae_loose/0.safetensors").read_bytes(),
         (folder / "plots/digits/curves/mmvae_loose_0.csv").read_bytes(),
+        *(path.read_bytes() for path in sorted((folder / "models/digits/mmvae_loose/0_epochs").iterdir())),
     ]
 
 
@@ -44,3 +48,25 @@ def test_a_killed_stage_goes_on_to_the_same_bytes(stage_server, tmp_path):
     assert stage_server.run(folder, STAGE) == (0, "")
     assert outputs(folder) == whole
     assert not checkpoints(folder)
+
+
+def test_more_epochs_go_on_where_the_stage_ended(stage_server, tmp_path):
+    at_once = write_digit_noise(tmp_path / "at_once", epochs=4)
+    assert stage_server.run(at_once, STAGE) == (0, "")
+    folder = write_digit_noise(tmp_path / "longer", epochs=2)
+    assert stage_server.run(folder, STAGE) == (0, "")
+    (first,) = (folder / ".checkpoints").glob("*/epoch_00001.safetensors")
+    written = first.stat().st_mtime_ns
+    write_digit_noise(folder, epochs=4)
+    assert stage_server.run(folder, STAGE) == (0, "")
+    assert outputs(folder) == outputs(at_once)
+    assert first.stat().st_mtime_ns == written, "it started anew"
+
+
+def test_a_longer_mvae_starts_anew(stage_server, tmp_path):
+    """Its KL is annealed over a share of the whole training."""
+    stage = "python -m stages.train_mvae --set digits --posterior poe --seed 0"
+    for epochs in (2, 4):
+        folder = write_digit_noise(tmp_path, epochs=epochs)
+        assert stage_server.run(folder, stage) == (0, "")
+    assert len(list((folder / ".checkpoints").glob("*/epoch_00001.safetensors"))) == 2

@@ -9,7 +9,7 @@ from toys import toy_model, toy_pairs
 
 from mmvae import losses, training
 from mmvae.batches import shuffled_batches
-from mmvae.checkpoints import Checkpoint
+from mmvae.checkpoints import Checkpoint, doublings
 from mmvae.files import FileError
 from mmvae.models import load, save
 from mmvae.objectives import Screen
@@ -45,11 +45,12 @@ def test_the_curve_says_what_it_measured():
     row = fit(toy_model(), LOSSES[0][1])[-1]
     assert set(row) == {
         *("epoch", "pairs", "bound_train", "bound_validation", "ess", "kept", "dropped_weight"),
-        *("kl_a", "kl_b", "share_a", "share_b"),
+        *("kl_a", "kl_b", "entropy_a", "entropy_b", "share_a", "share_b"),
     }
     assert row["share_a"] + row["share_b"] == pytest.approx(1, abs=1e-5)
     assert 1 <= row["ess"] <= 3
     assert row["kl_a"] > 0
+    assert 0 < row["entropy_a"] <= 4 * (1 + math.log(2)), "scales of 1, which sum to D, have the largest entropy"
     assert 1 / 6 <= row["kept"] <= 1
     assert 0 <= row["dropped_weight"] < 1e-3
 
@@ -108,6 +109,61 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, last):
     for a, b in zip(whole.parameters(), continued.parameters(), strict=True):
         assert torch.equal(a, b)
     assert [list(row) for row in curve] == [list(row) for row in fit(toy_model(), loss, checkpoint=checkpoint)]
+
+
+def checkpoint_of(folder, epochs):
+    """As the training stages have it: one memory for runs of every length."""
+    return Checkpoint(folder / f"run_{epochs}.safetensors", 0, doublings(epochs), folder / "run")
+
+
+def fit_and_finish(folder, epochs):
+    """Train for so many epochs: weights, curve, what was kept after which epochs, and how many updates it took."""
+    trained, counting = toy_model(), Interrupted("iwae", "loose", 3, last=1000)
+    checkpoint = checkpoint_of(folder, epochs)
+    curve = fit(trained, counting, replace(BUDGET, epochs=epochs), checkpoint=checkpoint)
+    kept = {epoch: checkpoint.weights(epoch).read_bytes() for epoch in checkpoint.epochs}
+    checkpoint.finish()
+    return trained.state_dict(), curve, kept, len(counting.calls)
+
+
+def test_the_epochs_whose_weights_are_kept():
+    assert [doublings(epochs) for epochs in (1, 2, 3, 8)] == [(1,), (1, 2), (1, 2, 3), (1, 2, 4, 8)]
+    assert doublings(30) == (1, 2, 4, 8, 16, 30)
+
+
+def test_a_longer_run_goes_on_where_a_shorter_one_ended(tmp_path):
+    weights, curve, kept, updates = fit_and_finish(tmp_path / "at once", 5)
+    assert updates == 30
+    assert list(kept) == [1, 2, 4, 5]
+    assert fit_and_finish(tmp_path, 1)[3] == 6
+    assert fit_and_finish(tmp_path, 3)[3] == 12
+    continued = fit_and_finish(tmp_path, 5)
+    assert continued[1:] == (curve, kept, 12)
+    assert all(torch.equal(weights[name], value) for name, value in continued[0].items())
+
+
+@pytest.mark.parametrize("again", [2, 1])
+def test_a_run_that_is_no_longer_starts_anew(tmp_path, again):
+    first = fit_and_finish(tmp_path, 2)
+    assert fit_and_finish(tmp_path, again)[3] == 6 * again
+    assert fit_and_finish(tmp_path, 3)[1][:2] == first[1]
+
+
+def test_without_the_weights_it_should_have_kept_a_run_starts_anew(tmp_path):
+    fit_and_finish(tmp_path, 2)
+    checkpoint_of(tmp_path, 3).weights(1).unlink()
+    _, _, kept, updates = fit_and_finish(tmp_path, 3)
+    assert updates == 18
+    assert list(kept) == [1, 2, 3]
+
+
+def test_kept_weights_are_those_of_their_epoch(tmp_path):
+    fit_and_finish(tmp_path, 4)
+    shorter = toy_model()
+    fit(shorter, losses.ImportanceWeighted("iwae", "loose", 3), replace(BUDGET, epochs=2))
+    kept = load(checkpoint_of(tmp_path, 4).weights(2))
+    for a, b in zip(shorter.parameters(), kept.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_a_damaged_checkpoint_says_what_to_do(tmp_path):
