@@ -9,6 +9,7 @@ Run it where the run was trained: it reads params.yaml, the pairs, and the weigh
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -23,15 +24,16 @@ from mmvae.files import read_csv, write_json
 from stages import inputs, run
 
 
-def measure(model: models.MultimodalVAE, data: Pairs, particles: int, bound: str, batch: int, batches: int) -> dict:
-    """The summary of `batches` batches of training pairs."""
-    generator = torch.Generator().manual_seed(0)
-    moments = Moments()
+def measure(path: Path, data: Pairs, bound: str, train: config.Train, batches: int, device: torch.device) -> dict:
+    """The summary of `batches` batches of training pairs, at the weights of a file."""
+    model = models.load(path, device)
     for modality in model.modalities.values():
         modality.encoder.requires_grad_()
-    for pairs in shuffled_batches(len(data), batch, batches, torch.Generator().manual_seed(0)):
-        noise = model.noise(list(model.modalities), particles, batch, generator)
-        moments.add(gradients(model, data.batch(pairs), noise, bound))
+    generator = torch.Generator(device).manual_seed(0)
+    moments = Moments()
+    for pairs in shuffled_batches(len(data), train.batch_size, batches, torch.Generator().manual_seed(0)):
+        noise = model.noise(list(model.modalities), train.particles, train.batch_size, generator)
+        moments.add(gradients(model, data.batch(pairs.to(device)), noise, bound))
     return moments.summary()
 
 
@@ -45,25 +47,22 @@ def main() -> None:
     given = parser.parse_args()
     params = config.load()
     train, bound = params.train[given.set], given.run.removeprefix("mmvae_")
-    find_device()
-    data = inputs.DigitPairs(given.set, torch.device("cpu")).split("train")
+    device = find_device()
+    data = inputs.DigitPairs(given.set, device).split("train")
     folder = f"models/{given.set}/{given.run}/{given.seed}_epochs"
     curve = read_csv(f"plots/{given.set}/curves/{given.run}_{given.seed}.csv")
-    rows = []
-    for row, path in tqdm(list(kept(folder, curve)), unit="epoch"):
-        measured = measure(models.load(path), data, train.particles, bound, train.batch_size, given.batches)
-        rows.append({"pairs": row["pairs"], "encoders": measured})
-        write_json(
-            given.out,
-            {
-                "trained_with": params.objective,
-                "bound": bound,
-                "particles": train.particles,
-                "batch_size": train.batch_size,
-                "batches": given.batches,
-                "epochs": {f"{row['pairs']:.0f}": row["encoders"] for row in rows},
-            },
-        )
+    about = {
+        "trained_with": params.objective,
+        "bound": bound,
+        "particles": train.particles,
+        "batch_size": train.batch_size,
+        "batches": given.batches,
+    }
+    epochs = {
+        f"{row['pairs']:.0f}": measure(path, data, bound, train, given.batches, device)
+        for row, path in tqdm(list(kept(folder, curve)), unit="epoch")
+    }
+    write_json(given.out, about | {"pairs_seen": epochs})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ The paper's protocol: 30 epochs of 1.12 million pairs, K = 30, batches of 128, l
 from __future__ import annotations
 
 import argparse
+import copy
 import io
 import json
 import os
@@ -49,17 +50,27 @@ RUNS = {  # run -> the stage and the arguments that train it
     "vae_grey": ("train_vae", "--image", "grey"),
     "vae_colour": ("train_vae", "--image", "colour"),
 }
-ORDER = (  # objective, run, seed: what a reader wants to know first
-    ("dreg_iwae", "mmvae_loose", 0),
-    ("stl_iwae", "mmvae_loose", 0),
-    ("dreg_iwae", "mvae_poe", 0),
-    ("iwae", "mmvae_loose", 0),
-    ("dreg_iwae", "vae_grey", 0),
-    ("dreg_iwae", "vae_colour", 0),
-    ("dreg_iwae", "mmvae_tight", 0),
-    ("dreg_iwae", "mvae_moe", 0),
-    *((objective, "mmvae_loose", seed) for seed in (1, 2) for objective in ("dreg_iwae", "stl_iwae")),
-    *(("dreg_iwae", "mvae_poe", seed) for seed in (1, 2)),
+MAIN = "iwae"  # whose folder also has the models whose objective is not in question
+VARIANTS = {  # a folder -> what its params.yaml has of its own
+    "iwae": {"objective": "iwae"},
+    "stl_iwae": {"objective": "stl_iwae"},
+    "dreg_iwae": {"objective": "dreg_iwae"},
+    "dreg_mixture": {"objective": "dreg_mixture"},
+    "bernoulli": {"mvae.likelihood": "bernoulli"},
+    "scale_0.1": {"networks.likelihood_scale": 0.1},
+    "k_1": {"train.particles": 1},
+    "k_5": {"train.particles": 5},
+    "k_10": {"train.particles": 10},
+}
+ESTIMATORS = ("dreg_iwae", "stl_iwae", "iwae", "dreg_mixture")
+ORDER = (  # variant, run, seed: what a reader wants to know first, then more seeds, then other parameters
+    *((objective, "mmvae_loose", 0) for objective in ESTIMATORS),
+    *((MAIN, run, 0) for run in ("mvae_poe", "mmvae_tight", "vae_grey", "vae_colour", "mvae_moe")),
+    ("bernoulli", "mvae_poe", 0),
+    *((objective, "mmvae_loose", seed) for seed in (1, 2) for objective in ESTIMATORS),
+    *((MAIN, run, seed) for seed in (1, 2) for run in ("mvae_poe", "mmvae_tight", "vae_grey", "vae_colour")),
+    ("scale_0.1", "mmvae_loose", 0),
+    *((variant, "mmvae_loose", 0) for variant in ("k_1", "k_5", "k_10")),
 )
 
 
@@ -75,61 +86,78 @@ class Task:
 
 
 def tasks(work: Path, tiny: bool) -> list[Task]:
-    """Everything to do, in order. Each objective has a folder of its own, with the data in common."""
+    """Everything to do, in order. Each variant has a folder of its own, with the data in common."""
 
-    def stage(objective: str, module: str, *arguments: str, made: str) -> Task:
-        folder = work / objective
+    def stage(variant: str, module: str, *arguments: str, made: str) -> Task:
+        folder = work / variant
         command = ("-m", f"stages.{module}", "--set", SET, *arguments)
-        return Task(f"{objective}: {module} {' '.join(arguments)}".strip(), folder, command, folder / made)
+        return Task(f"{variant}: {module} {' '.join(arguments)}".strip(), folder, command, folder / made)
 
     def benchmark(module: str, *arguments: str) -> Task:
         made = work / "results" / f"{module}.txt"
-        return Task(module, work / "dreg_iwae", ("-m", f"benchmarks.{module}", *arguments), made, keep_output=True)
+        return Task(module, work / MAIN, ("-m", f"benchmarks.{module}", *arguments), made, keep_output=True)
+
+    def gradients(variant: str, run: str) -> Task:
+        folder, made = work / variant, f"gradients_{run}.json"
+        batches = "10" if tiny else "200"
+        command = ("-m", "benchmarks.gradients", "--set", SET, "--run", run, "--batches", batches, "--out", made)
+        return Task(f"{variant}: gradients {run}", folder, command, folder / made)
 
     few = ("--steps", "1", "--repeats", "1", "--warm-up", "1") if tiny else ("--steps", "20", "--repeats", "9")
     todo = [
-        stage("dreg_iwae", "download", made=f"data/raw/{SET}/svhn/train_32x32.mat"),
-        stage("dreg_iwae", "prepare_digits", made=f"data/prepared/{SET}.npz"),
-        stage("dreg_iwae", "pair_digits", made=f"data/pairs/{SET}.npz"),
+        stage(MAIN, "download", made=f"data/raw/{SET}/svhn/train_32x32.mat"),
+        stage(MAIN, "prepare_digits", made=f"data/prepared/{SET}.npz"),
+        stage(MAIN, "pair_digits", made=f"data/pairs/{SET}.npz"),
         benchmark("floor"),
         benchmark("training_step", "--json", "--set", SET, *few),
-        stage("dreg_iwae", "train_classifiers", made=f"models/{SET}/classifiers.safetensors"),
+        stage(MAIN, "train_classifiers", made=f"models/{SET}/classifiers.safetensors"),
     ]
-    for number, (objective, run, seed) in enumerate(ORDER):
+    for number, (variant, run, seed) in enumerate(ORDER):
         module, *choice = RUNS[run]
         weights = f"models/{SET}/{run}/{seed}.safetensors"
         evaluation = f"data/evaluations/{SET}/{run}_{seed}.json"
         todo += [
-            stage(objective, module, *choice, "--seed", str(seed), made=weights),
-            stage(objective, "evaluate", "--run", run, "--seed", str(seed), made=evaluation),
+            stage(variant, module, *choice, "--seed", str(seed), made=weights),
+            stage(variant, "evaluate", "--run", run, "--seed", str(seed), made=evaluation),
         ]
+        if number < len(ESTIMATORS):
+            todo.append(gradients(variant, run))
         if number == 1:
             todo.append(benchmark("evaluation", "--json", *(("--samples", "5", "--pairs", "5") if tiny else ())))
     return [*todo, benchmark("scaling", *(("--updates", "1", "--repeats", "1") if tiny else ()))]
 
 
 def prepare(work: Path, mirror: Path, tiny: bool) -> None:
-    """A folder for each objective: its own params.yaml, the common data and classifiers."""
+    """A folder for each variant: its own params.yaml, the common data and classifiers."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["digit_sets"] = [SET]
     params["download"]["mirror"] = str(mirror.resolve())
-    for key, value in (TINY if tiny else PAPER).items():
-        section, leaf = key.split(".")
-        params[section][SET][leaf] = value
+    change(params, TINY if tiny else PAPER)
     common = work / "common"
     for folder in (work / "results", *(common / name for name in DATA)):
         folder.mkdir(parents=True, exist_ok=True)
-    for objective in dict.fromkeys(objective for objective, _, _ in ORDER):
-        folder = work / objective
+    for variant in dict.fromkeys(variant for variant, _, _ in ORDER):
+        folder = work / variant
         (folder / "data").mkdir(parents=True, exist_ok=True)
         (folder / "models" / SET).mkdir(parents=True, exist_ok=True)
-        (folder / "params.yaml").write_text(yaml.safe_dump(params | {"objective": objective}), encoding="utf-8")
+        own = copy.deepcopy(params)
+        change(own, VARIANTS[variant])
+        (folder / "params.yaml").write_text(yaml.safe_dump(own), encoding="utf-8")
         for name in DATA:
             link(folder / "data" / name, common / name)
-        if objective != "dreg_iwae":
-            link(
-                folder / "models" / SET / "classifiers.safetensors",
-                work / f"dreg_iwae/models/{SET}/classifiers.safetensors",
-            )
+        if variant != MAIN:
+            classifiers = f"models/{SET}/classifiers.safetensors"
+            link(folder / classifiers, work / MAIN / classifiers)
+
+
+def change(params: dict, changes: dict) -> None:
+    """Set keys of SET's sections, or of the top level, in place."""
+    for key, value in changes.items():
+        section, _, leaf = key.partition(".")
+        if leaf:
+            params[section][SET][leaf] = value
+        else:
+            params[section] = value
 
 
 def link(place: Path, target: Path) -> None:
@@ -164,12 +192,16 @@ def run(task: Task, seconds: float) -> str:
 
 
 def kept(work: Path) -> list[Path]:
-    """What the state consists of, most important first: results, the checkpoint under way, weights."""
+    """What the state consists of, most important first: results, the run under way, weights from the newest on."""
     small = [path for suffix in ("json", "csv", "txt") for path in sorted(work.rglob(f"*.{suffix}"))]
-    large = sorted(work.rglob(".checkpoints/*.safetensors")) + sorted(work.glob("*/models/**/*.safetensors"))
+    under_way = sorted(work.glob("*/.checkpoints/*.safetensors"))
+    memories = [path.with_name(path.stem.rpartition("_")[0]) for path in under_way]
+    large = under_way + [path for memory in memories for path in sorted(memory.glob("*.safetensors"))]
+    weights = [path for path in work.glob("*/models/**/*.safetensors") if not path.is_symlink()]
+    weights.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     found, total = [], 0
-    for path in (*small, *large):
-        if path.is_symlink() or path.stat().st_size + total > STATE_BYTES:
+    for path in (*small, *large, *weights):
+        if path.stat().st_size + total > STATE_BYTES:
             continue
         found.append(path)
         total += path.stat().st_size

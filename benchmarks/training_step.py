@@ -83,6 +83,7 @@ def race(given: argparse.Namespace, formulations: tuple[str, ...]) -> tuple[dict
     for name in formulations:
         pipes[name], far = context.Pipe()
         context.Process(target=work, args=(name, given, far), daemon=True).start()
+        far.close()  # so that the end of the process is seen here
         pipes[name].send(given.warm_up)
         pipes[name].recv()
     for _ in range(given.repeats):

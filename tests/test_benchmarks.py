@@ -38,7 +38,9 @@ def test_state_is_packed_in_parts_and_unpacked_elsewhere(tmp_path, monkeypatch):
     work, out = tmp_path / "work", tmp_path / "out"
     files = {
         "iwae/data/evaluations/set/run_0.json": b"{}",
-        "iwae/.checkpoints/run.safetensors": os.urandom(3000),
+        "iwae/.checkpoints/run_4.safetensors": os.urandom(2000),
+        "iwae/.checkpoints/run/epoch_00001.safetensors": os.urandom(1000),
+        "iwae/.checkpoints/finished/epoch_00001.safetensors": os.urandom(10),
         "iwae/models/set/run/0.safetensors": os.urandom(4000),  # too large to travel besides the checkpoint
         "common/prepared/set.npz": b"made again",
     }
@@ -50,8 +52,9 @@ def test_state_is_packed_in_parts_and_unpacked_elsewhere(tmp_path, monkeypatch):
     assert all(part.stat().st_size <= 1000 for part in out.iterdir())
     on_gpu.unpack(out, tmp_path / "elsewhere")
     carried = {str(p.relative_to(tmp_path / "elsewhere")) for p in (tmp_path / "elsewhere").rglob("*") if p.is_file()}
-    assert carried == set(list(files)[:2])
-    assert (tmp_path / "elsewhere" / list(files)[1]).read_bytes() == files[list(files)[1]]
+    needed = list(files)[:3]
+    assert carried == set(needed)
+    assert all((tmp_path / "elsewhere" / name).read_bytes() == files[name] for name in needed)
 
 
 def test_a_state_that_leaves_its_folder_is_refused(tmp_path):
@@ -72,7 +75,7 @@ def test_a_piece_stops_in_time_and_the_next_goes_on(tmp_path):
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200).stdout
 
     first = piece(0.15)
-    assert "dreg_iwae: download ...\n    done" in first
+    assert "iwae: download ...\n    done" in first
     assert "tasks are left" in first
     second = piece(0.2)
     assert "download" not in second, "the raw files of the first piece are still there"

@@ -46,7 +46,7 @@ def gradients(model: MultimodalVAE, x: Inputs, noise: Tensor, bound: str, names:
     encoders = {name: list(model.modalities[name].encoder.parameters()) for name in x}
     posterior = model.posterior(x)
     fixed = posterior.detach()
-    drawn_by = torch.eye(experts, dtype=noise.dtype).repeat_interleave(particles * batch, 1)
+    drawn_by = torch.eye(experts, dtype=noise.dtype, device=noise.device).repeat_interleave(particles * batch, 1)
     z = fixed.place(noise).flatten(0, 2).requires_grad_()
     log_joint = model.log_joint({name: value.repeat(count, *[1] * (value.dim() - 1)) for name, value in x.items()}, z)
     (along_z,) = torch.autograd.grad(log_joint.sum(), z)
@@ -92,7 +92,7 @@ class Moments:
         self.counts[group] += 1
         for name, of in batch.encoders.items():
             for modality, gradient in of.items():
-                gradient, reference = gradient.double(), batch.encoders[REFERENCE][modality].double()
+                gradient, reference = (g.double().cpu() for g in (gradient, batch.encoders[REFERENCE][modality]))
                 key = (name, modality)
                 if key not in self.sums:
                     self.sums[key] = gradient.new_zeros(GROUPS, len(gradient))
@@ -105,9 +105,9 @@ class Moments:
                     ("difference", (gradient - reference).square().sum()),
                 ):
                     self.products.setdefault((*key, kind), torch.zeros(GROUPS, dtype=torch.float64))[group] += product
-                self.squares.setdefault(key, []).append(batch.squares[name][modality])
+                self.squares.setdefault(key, []).append(batch.squares[name][modality].cpu())
         for modality, size in batch.sizes.items():
-            self.sizes.setdefault(modality, []).append(size)
+            self.sizes.setdefault(modality, []).append(size.cpu())
 
     def summary(self) -> dict:
         """For each modality's encoder the effective sample size and, for each estimator, what its gradient is like.

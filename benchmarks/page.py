@@ -1,0 +1,292 @@
+"""Write docs/results.md from its template and the JSON files beside it: `python -m benchmarks.page`.
+
+docs/results/mnist_svhn/page.md is the page with a field in the place of every number:
+
+    {{ runs/iwae-mmvae_loose coherence.strong.joint share }}    file, place in it, format
+    {{ table estimators }}                                      one of TABLES
+
+so that no number on the page is typed, and tests/test_results.py finds each in its file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from mmvae.files import read_json
+from mmvae.report import markdown
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs/results/mnist_svhn"
+TEMPLATE, PAGE = FOLDER / "page.md", ROOT / "docs/results.md"
+FIELD = re.compile(r"\{\{ *(\S+) +(\S+?)(?: +(\S+))? *\}\}")
+NORMAL_95 = 1.96
+OBJECTIVES = ("iwae", "stl_iwae", "dreg_iwae", "dreg_mixture")
+ESTIMATORS = {objective: f"{objective}-mmvae_loose" for objective in OBJECTIVES}
+MAIN = "iwae"  # whose workspace also has the other models, and the tables of the pipeline
+DIRECTIONS = ("mnist_to_svhn", "svhn_to_mnist")
+NAMES = ("mnist", "svhn")
+TO_SVHN, TO_MNIST = DIRECTIONS
+
+
+@cache
+def document(name: str) -> dict:
+    """A JSON file beside the template, by its path without the suffix."""
+    return read_json(FOLDER / f"{name}.json")
+
+
+def leaf(name: str, place: str) -> float | dict | str | list:
+    """What lies at a dotted place of a file."""
+    value = document(name)
+    for key in place.split("."):
+        value = value[key]
+    return value
+
+
+def mean(value: float | dict) -> float:
+    return value["mean"] if isinstance(value, dict) else value
+
+
+def share(name: str, place: str) -> str:
+    """Percent."""
+    return f"{100 * mean(leaf(name, place)):.1f}"
+
+
+def interval(name: str, place: str) -> str:
+    """Percent, +- the half-width of a 95 % interval: over test images for one seed, else over seeds (2 deviations)."""
+    value, about = leaf(name, place), document(name)
+    rate = mean(value)
+    if len(about["seeds"]) > 1:
+        return f"{100 * rate:.1f} ± {200 * value['std']:.1f}"
+    count = about["budget"]["joint_samples"] if place.endswith("joint") else about["data"]["test_pairs"]
+    return f"{100 * rate:.1f} ± {100 * NORMAL_95 * math.sqrt(rate * (1 - rate) / count):.1f}"
+
+
+def with_error(name: str, place: str) -> str:
+    """A mean over test pairs, +- the half-width of its 95 % interval."""
+    value = leaf(name, place)
+    return f"{value['mean']:.1f} ± {NORMAL_95 * value['standard_error']:.1f}"
+
+
+FORMATS: dict[str, Callable[[str, str], str]] = {
+    "share": share,
+    "interval": interval,
+    "error": with_error,
+    "int": lambda name, place: f"{mean(leaf(name, place)):,.0f}",
+    "text": lambda name, place: str(leaf(name, place)),
+    **{str(n): (lambda name, place, n=n: f"{mean(leaf(name, place)):.{n}f}") for n in range(5)},
+}
+
+
+def rows() -> list[str]:
+    """Every run there is, the estimators' first."""
+    found = sorted(path.stem for path in (FOLDER / "runs").glob("*.json"))
+    return sorted(found, key=lambda row: row not in ESTIMATORS.values())
+
+
+def table_runs() -> str:
+    """What each row was computed with."""
+    header = ["row", "pairs", "of the paper's pairs", "K", "seeds", "commit"]
+    body = []
+    for row in rows():
+        about = document(f"runs/{row}")
+        budget = about["budget"]
+        body.append(
+            [
+                f"`{row}`",
+                f"{budget['pairs']:,}",
+                f"{100 * budget['share_of_the_papers_pairs']:.1f} %",
+                str(budget["particles"]) if not row.partition("-")[2].startswith("mvae") else "1",
+                str(len(about["seeds"])),
+                about["commit"],
+            ]
+        )
+    return markdown(header, body)
+
+
+def table_commands() -> str:
+    """The command of every row, as a block of code."""
+    lines = []
+    for row in rows():
+        lines += [f"# {row}", document(f"runs/{row}")["command"]]
+    return "\n".join(["```bash", *lines, "```"])
+
+
+def table1() -> str:
+    single = "latent_accuracy.single.{}.samples"
+    columns = {
+        "MMVAE": ("mmvae", f"runs/{MAIN}-mmvae_loose", single),
+        "MVAE single": ("mvae_single", f"runs/{MAIN}-mvae_poe", single),
+        "MVAE both": ("mvae_both", f"runs/{MAIN}-mvae_poe", "latent_accuracy.both.samples"),
+        "MVAE, probe of both on single": (None, f"runs/{MAIN}-mvae_poe", "latent_accuracy.both_to_single.{}.samples"),
+        "VAE": ("vae", None, single),
+    }
+    vaes = {"mnist": f"runs/{MAIN}-vae_grey", "svhn": f"runs/{MAIN}-vae_colour"}
+    body = []
+    for name in NAMES:
+        published = [share("paper", f"table1.{key}.{name}") if key else "" for key, _, _ in columns.values()]
+        ours = [interval(file or vaes[name], place.format(name)) for _, file, place in columns.values()]
+        body += [[f"{name}, the paper", *published, ""]]
+        body += [[f"{name}, here", *ours, share("classifiers", f"majority.{name}")]]
+    return markdown(["", *columns, "majority"], body)
+
+
+def coherence_row(name: str) -> list[str]:
+    """M to S, S to M and joint under the strong classifiers, the LeNets' in brackets."""
+    places = [f"cross.{direction}" for direction in DIRECTIONS] + ["joint"]
+    return [
+        f"{interval(name, f'coherence.strong.{place}')} ({share(name, f'coherence.lenet.{place}')})" for place in places
+    ]
+
+
+def published_row(place: str) -> list[str]:
+    return [share("paper", f"{place}.{key}") for key in (*DIRECTIONS, "joint")]
+
+
+def entropies(name: str) -> list[str]:
+    return [FORMATS["2"](name, f"coherence.strong.entropy.{modality}") for modality in NAMES]
+
+
+COHERENCE = ["", "M to S", "S to M", "joint", "entropy of draws, M", "S"]
+
+
+def table2() -> str:
+    body = [["MMVAE, the paper", *published_row("table2.mmvae"), "", ""]]
+    body += [["MMVAE, here", *coherence_row(f"runs/{MAIN}-mmvae_loose"), *entropies(f"runs/{MAIN}-mmvae_loose")]]
+    body += [["MVAE, the paper", *published_row("table2.mvae"), "", ""]]
+    for label, run in (("MVAE, here", "mvae_poe"), ("MVAE's recipe with a mixture, here", "mvae_moe")):
+        body += [[label, *coherence_row(f"runs/{MAIN}-{run}"), *entropies(f"runs/{MAIN}-{run}")]]
+    caps = [f"{share('classifiers', f'strong.{n}')} ({share('classifiers', f'lenet.{n}')})" for n in NAMES[::-1]]
+    return markdown(COHERENCE, [*body, ["classifiers on real images", *caps, "", "", ""]])
+
+
+def table3() -> str:
+    header = ["", "log p(m, n)", "scaled as printed", "m, from both", "m, from m", "m, from n", "m given n"]
+    body = []
+    for model, run in (("mmvae", "mmvae_loose"), ("mvae", "mvae_poe")):
+        for name, other in (NAMES, NAMES[::-1]):
+            published = document("paper")["table3"][model][name]
+            cells = [
+                f"{published[key]:.2f}" if key in published else ""
+                for key in ("joint", "from_both", "from_own", "from_other")
+            ]
+            body.append([f"{model}, m = {name}, the paper", "", *cells, ""])
+            file, at = f"runs/{MAIN}-{run}", "likelihood."
+            places = ["joint", "joint_scaled", f"from_both.{name}", f"from_{name}.{name}", f"from_{other}.{name}"]
+            places.append(f"conditional.{name}_given_{other}")
+            body.append([f"{model}, m = {name}, here", *(with_error(file, at + place) for place in places)])
+    for name, run in (("mnist", "vae_grey"), ("svhn", "vae_colour")):
+        cells = ["", "", "", with_error(f"runs/{MAIN}-{run}", f"likelihood.from_{name}.{name}"), "", ""]
+        body.append([f"vae, m = {name}, here", *cells])
+    return markdown(header, body)
+
+
+def table5() -> str:
+    body = []
+    for bound in ("loose", "tight"):
+        file = f"runs/{MAIN}-mmvae_{bound}"
+        body.append([f"{bound}, the paper", *published_row(f"table5.{bound}"), "", ""])
+        body.append([f"{bound}, here", *coherence_row(file), *entropies(file)])
+    return markdown(COHERENCE, body)
+
+
+def table_estimators() -> str:
+    body = [["the paper", *published_row("table2.mmvae"), "", ""]]
+    for objective, row in ESTIMATORS.items():
+        file = f"runs/{row}"
+        body.append([f"`{objective}`", *coherence_row(file), *entropies(file)])
+    return markdown(COHERENCE, body)
+
+
+def table_latents() -> str:
+    """Latent accuracy, likelihood, and how the experts stand, of each estimator."""
+    header = ["", "latent accuracy, M", "S", "log p(m, n)", "bound, validation", "effective sample size"]
+    header += ["share of M's expert", "posterior entropy, M", "S"]
+    body = []
+    for objective, row in ESTIMATORS.items():
+        file = f"runs/{row}"
+        cells = [interval(file, f"latent_accuracy.single.{name}.samples") for name in NAMES]
+        cells += [with_error(file, "likelihood.joint"), FORMATS["1"](file, "curve_end.bound_validation")]
+        cells += [FORMATS["2"](file, "curve_end.ess"), FORMATS["2"](file, "curve_end.share_mnist")]
+        cells += [FORMATS["1"](file, f"curve_end.entropy_{name}") for name in NAMES]
+        body.append([f"`{objective}`", *cells])
+    return markdown(header, body)
+
+
+def table_synergy() -> str:
+    """log p(m, n) - log p(m) - log p(n), and what both inputs give against one."""
+    header = [
+        "",
+        "synergy, nats",
+        "probe, both",
+        "probe, M",
+        "probe, S",
+        "M made from both",
+        "from M",
+        "S made from both",
+    ]
+    header += ["from S"]
+    body = []
+    for label, run in (("MMVAE", "mmvae_loose"), ("MVAE", "mvae_poe")):
+        file = f"runs/{MAIN}-{run}"
+        cells = [with_error(file, "likelihood.synergy"), interval(file, "latent_accuracy.both.samples")]
+        cells += [interval(file, f"latent_accuracy.single.{name}.samples") for name in NAMES]
+        for name in NAMES:
+            cells += [interval(file, f"coherence.strong.{kind}.{name}") for kind in ("from_both", "reconstruction")]
+        body.append([label, *cells])
+    return markdown(header, body)
+
+
+def table_gradients() -> str:
+    """At the end of each training whose gradients were measured."""
+    header = ["trained with", "pairs", "encoder", "ESS", "estimator", "signal, %", "squared bias, %", "cosine"]
+    header += ["Adam's signal, %", "heaviest 1 %, %"]
+    body = []
+    for path in sorted((FOLDER / "gradients").glob("*.json")):
+        name = f"gradients/{path.stem}"
+        pairs = max(document(name)["pairs_seen"], key=int)
+        for modality, measured in leaf(name, f"pairs_seen.{pairs}").items():
+            size = f"{measured['effective_sample_size']:.2f}"
+            for estimator, values in measured["estimators"].items():
+                cells = [_percent(values["signal"]), _percent(values["squared_bias"])]
+                cells += [f"{values['cosine']['mean']:.2f}", f"{100 * values['adam']:.1f}"]
+                cells += [f"{100 * values['heaviest']:.0f}"]
+                body.append(
+                    [f"`{leaf(name, 'trained_with')}`", f"{int(pairs):,}", modality, size, f"`{estimator}`", *cells]
+                )
+    return markdown(header, body)
+
+
+def _percent(value: dict) -> str:
+    return f"{100 * value['mean']:.1f} ± {100 * NORMAL_95 * value['standard_error']:.1f}"
+
+
+TABLES = {
+    "runs": table_runs,
+    "commands": table_commands,
+    "1": table1,
+    "2": table2,
+    "3": table3,
+    "5": table5,
+    "estimators": table_estimators,
+    "latents": table_latents,
+    "synergy": table_synergy,
+    "gradients": table_gradients,
+}
+
+
+def render(template: str) -> str:
+    """The page: every field replaced by what it stands for."""
+
+    def fill(field: re.Match) -> str:
+        name, place, form = field.groups()
+        return TABLES[place]() if name == "table" else FORMATS[form](name, place)
+
+    return FIELD.sub(fill, template)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(TEMPLATE.read_text(encoding="utf-8")), encoding="utf-8")

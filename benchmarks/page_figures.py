@@ -1,0 +1,87 @@
+"""Draw the figures of docs/results.md from the files beside its template: `python -m benchmarks.page_figures`."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from benchmarks.page import DIRECTIONS, ESTIMATORS, FOLDER, MAIN, NAMES, document
+from mmvae import figures
+from mmvae.evaluation.gradients import COMPARED
+from mmvae.figures import COLOURS
+from mmvae.files import read_csv
+
+OTHERS = {"tight bound": "mmvae_tight", "MVAE": "mvae_poe", "MVAE, mixture": "mvae_moe"}
+DASHES = dict(zip(NAMES, ("-", "--"), strict=True))
+
+
+def learning() -> Figure:
+    """Coherence and latent accuracy against pairs seen, with the paper's numbers."""
+    rows = ESTIMATORS | {label: f"{MAIN}-{run}" for label, run in OTHERS.items()}
+    curves = {label: read_csv(FOLDER / f"learning/{row}-0.csv") for label, row in rows.items()}
+    paper = document("paper")
+    published = {key: paper["table2"]["mmvae"][key] for key in (*DIRECTIONS, "joint")}
+    published |= {f"latent_accuracy_{name}": paper["table1"]["mmvae"][name] for name in NAMES}
+    return figures.learning_curves(curves, "Real MNIST and part of SVHN: learning", published)
+
+
+def experts() -> Figure:
+    """Bound, effective sample size, shares of weight and entropies of the experts against pairs seen."""
+    titles = {
+        "bound_validation": "bound on validation pairs, nats",
+        "ess": "effective sample size of an expert's particles",
+        "share_mnist": "share of the mixture's weight on MNIST's expert",
+        "entropy": "entropy of a posterior, nats (MNIST solid, SVHN dashed)",
+    }
+    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    for panel, (key, title) in zip(axes.flat, titles.items(), strict=True):
+        panel.set_title(title, fontsize=11)
+        panel.set_xlabel("pairs seen in training")
+        panel.set_xscale("log")
+        panel.grid(alpha=0.3)
+        for colour, (objective, row) in zip(COLOURS, ESTIMATORS.items(), strict=False):
+            curve = read_csv(FOLDER / f"curves/{row}-0.csv")
+            for name, style in DASHES.items() if key == "entropy" else {None: "-"}.items():
+                values = [point[f"entropy_{name}" if name else key] for point in curve]
+                label = objective if style == "-" else None
+                panel.plot([point["pairs"] for point in curve], values, style, color=colour, label=label)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
+    figure.suptitle("Real MNIST and part of SVHN: how the experts stand", fontsize=13)
+    return figure
+
+
+def gradients() -> Figure:
+    """Signal, bias and tails of each estimator's encoder gradients along the trainings they were measured on."""
+    panels = {
+        "signal": "share of the mean in the squared gradient, %",
+        "squared_bias": "squared bias, % of the mean's square",
+        "heaviest": "squared gradients on the heaviest 1 % of pairs, %",
+    }
+    measured = {path.stem: document(f"gradients/{path.stem}") for path in sorted((FOLDER / "gradients").glob("*.json"))}
+    rows = [(row, name) for row in measured for name in NAMES]
+    figure, axes = plt.subplots(len(rows), 3, figsize=(14, 3.3 * len(rows)), layout="constrained", squeeze=False)
+    for line, (row, name) in zip(axes, rows, strict=True):
+        epochs = {int(pairs): of[name] for pairs, of in measured[row]["pairs_seen"].items()}
+        for panel, (key, title) in zip(line, panels.items(), strict=True):
+            panel.set_title(f"{title}\ntrained with {measured[row]['trained_with']}, {name} encoder", fontsize=9)
+            panel.set_xscale("log")
+            panel.set_xlabel("pairs seen in training", fontsize=9)
+            panel.grid(alpha=0.3)
+            for colour, estimator in zip(COLOURS, COMPARED, strict=False):
+                values = [of["estimators"][estimator][key] for of in epochs.values()]
+                values = [
+                    value if isinstance(value, dict) else {"mean": value, "standard_error": 0} for value in values
+                ]
+                means, errors = ([100 * value[part] for value in values] for part in ("mean", "standard_error"))
+                style = {"fmt": "o-", "ms": 3, "capsize": 2, "color": colour, "label": estimator}
+                panel.errorbar(list(epochs), means, errors, **style)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
+    figure.suptitle("Gradients of the encoders, every estimator on the same pairs and particles", fontsize=13)
+    return figure
+
+
+if __name__ == "__main__":
+    for draw in (learning, experts, gradients):
+        figures.save(FOLDER / f"{draw.__name__}.png", draw())
