@@ -50,9 +50,10 @@ def test_metrics_and_plots_are_in_git():
 MMVAE = {"train_mmvae@loose", "train_mmvae@tight", "evaluate@mmvae_loose", "evaluate@mmvae_tight"}
 MVAE = {"train_mvae@poe", "train_mvae@moe", "evaluate@mvae_poe", "evaluate@mvae_moe"}
 VAE = {"train_vae@grey", "train_vae@colour", "evaluate@vae_grey", "evaluate@vae_colour"}
+CURVES = {"figure_curves", "figure_learning"}
 EVALUATIONS = {name for name in MMVAE | MVAE | VAE if name.startswith("evaluate")}
-OF_MMVAE_AND_VAE = MMVAE | VAE | {"tables", "figure4", "figure4_samples", "figure5", "figure8", "figure_curves"}
-OF_MVAE = MVAE | {"tables", "figure4", "figure4_samples", "figure9", "figure_curves"}
+OF_MMVAE_AND_VAE = MMVAE | VAE | {"tables", "figure4", "figure4_samples", "figure5", "figure8"} | CURVES
+OF_MVAE = MVAE | {"tables", "figure4", "figure4_samples", "figure9"} | CURVES
 OF_TRAINING = OF_MMVAE_AND_VAE | OF_MVAE
 OF_PAIRS = {"pair_digits", "figure3"} | OF_TRAINING
 OF_IMAGES = {"prepare_digits", "train_classifiers"} | OF_PAIRS
@@ -63,7 +64,7 @@ RERUN_DIGITS = {
     "data.images_per_digit": OF_PAIRS,
     "data.seed": OF_PAIRS,
     "data.validation_share": OF_IMAGES,
-    "classifiers.updates": {"train_classifiers", "tables"} | EVALUATIONS,
+    "classifiers.updates": {"train_classifiers", "tables", "figure_learning"} | EVALUATIONS,
     "networks.latents": OF_TRAINING,
     "networks.hidden": OF_TRAINING,
     "networks.channels": OF_TRAINING,
@@ -75,9 +76,9 @@ RERUN_DIGITS = {
     "train.particles": OF_MMVAE_AND_VAE,
     "mvae.likelihood": OF_MVAE,
     "mvae.annealing_share": OF_MVAE,
-    "evaluate.joint_samples": {"tables"} | EVALUATIONS,
-    "evaluate.likelihood_samples": {"tables"} | EVALUATIONS,
-    "evaluate.likelihood_pairs": {"tables"} | EVALUATIONS,
+    "evaluate.joint_samples": {"tables", "figure_learning"} | EVALUATIONS,
+    "evaluate.likelihood_samples": {"tables", "figure_learning"} | EVALUATIONS,
+    "evaluate.likelihood_pairs": {"tables", "figure_learning"} | EVALUATIONS,
 }
 
 
