@@ -87,47 +87,53 @@ def origin(folder: Path, params: dict, curve: list[Content], target: str, given:
 
 
 def collect(folder: Path, given: argparse.Namespace) -> None:
-    """Everything that one workspace has."""
+    """Everything that one workspace has: its runs, gradients, classifiers and figures."""
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    about: dict = {}
     for run in RUNS:
-        found = {
-            int(path.stem.rpartition("_")[2]): path
-            for path in sorted((folder / f"data/evaluations/{SET}").glob(f"{run}_*.json"))
-        }
-        if not found:
+        paths = sorted((folder / f"data/evaluations/{SET}").glob(f"{run}_*.json"))
+        evaluations = {int(path.stem.rpartition("_")[2]): read_json(path) for path in paths}
+        if not evaluations:
             continue
         row = f"{folder.name}-{run}"
-        curves = {seed: read_csv(folder / f"plots/{SET}/curves/{run}_{seed}.csv") for seed in found}
-        first = min(found)
-        about = origin(folder, params, curves[first], f"evaluate@{SET}-{run}-{first}", given) | {"seeds": sorted(found)}
-        evaluations = {seed: read_json(path) for seed, path in found.items()}
-        for of_seed in evaluations.values():
-            of_seed.pop("test_pairs")
-        last = {
-            seed: {k: v for k, v in curve[-1].items() if k not in ("epoch", "pairs")} for seed, curve in curves.items()
-        }
+        curves = {seed: read_csv(folder / f"plots/{SET}/curves/{run}_{seed}.csv") for seed in evaluations}
+        first = min(evaluations)
+        about = origin(folder, params, curves[first], f"evaluate@{SET}-{run}-{first}", given)
         write_json(
-            given.out / "runs" / f"{row}.json", about | {"curve_end": over_seeds(last)} | over_seeds(evaluations)
+            given.out / f"runs/{row}.json", about | {"seeds": sorted(evaluations)} | measured(curves, evaluations)
         )
         for kind in ("curves", "learning"):
-            for seed in found:
-                to = given.out / kind / f"{row}-{seed}.csv"
-                to.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / f"plots/{SET}/{kind}/{run}_{seed}.csv", to)
-        if (folder / f"gradients_{run}.json").exists():
-            measured = read_json(folder / f"gradients_{run}.json")
-            then = (
-                f" && python -m benchmarks.gradients --set {SET} --run {run} --batches {measured['batches']} --out FILE"
-            )
-            write_json(
-                given.out / "gradients" / f"{row}.json",
-                about | {"command": about["command"] + then, "seeds": [0]} | measured,
-            )
-    judges = folder / f"metrics/{SET}/classifiers.json"
-    if judges.exists():
-        about = origin(folder, params, curves[first], f"train_classifiers@{SET}", given)
-        about["budget"] = {"updates": params["classifiers"][SET]["updates"]}
-        write_json(given.out / "classifiers.json", about | {"seeds": [0]} | read_json(judges))
+            for seed in evaluations:
+                copy(folder / f"plots/{SET}/{kind}/{run}_{seed}.csv", given.out / f"{kind}/{row}-{seed}.csv")
+        if (gradients := folder / f"gradients_{run}.json").exists():
+            found = read_json(gradients)
+            then = f"python -m benchmarks.gradients --set {SET} --run {run} --batches {found['batches']} --out FILE"
+            say = {"command": f"{about['command']} && {then}", "seeds": [first]}
+            write_json(given.out / f"gradients/{row}.json", about | say | found)
+    if (judges := folder / f"metrics/{SET}/classifiers.json").exists():
+        settings = params["classifiers"][SET]
+        say = {
+            "command": command(params, 1, f"train_classifiers@{SET}", given.prefix),
+            "budget": settings,
+            "seeds": [0],
+        }
+        write_json(given.out / "classifiers.json", about | say | read_json(judges))
+    for picture in (folder / f"plots/{SET}").glob("*.png"):
+        copy(picture, given.out / "plots" / picture.name)
+
+
+def measured(curves: dict[int, list[Content]], evaluations: dict[int, Content]) -> dict:
+    """The last row of the training curve and the evaluation, over seeds."""
+    without = {"epoch", "pairs", "test_pairs"}  # said by `origin`
+    ends = {seed: {k: v for k, v in curve[-1].items() if k not in without} for seed, curve in curves.items()}
+    tested = {seed: {k: v for k, v in of.items() if k not in without} for seed, of in evaluations.items()}
+    return {"curve_end": over_seeds(ends)} | over_seeds(tested)
+
+
+def copy(path: Path, to: Path) -> None:
+    """A file, into a folder that need not be there."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, to)
 
 
 def main() -> None:
