@@ -113,7 +113,7 @@ def collect(folder: Path, given: argparse.Namespace) -> None:
     if (judges := folder / f"metrics/{SET}/classifiers.json").exists():
         settings = params["classifiers"][SET]
         say = {
-            "command": command(params, 1, f"train_classifiers@{SET}", given.prefix),
+            "command": command(params, params["train"][SET]["epochs"], f"train_classifiers@{SET}", given.prefix),
             "budget": settings,
             "seeds": [0],
         }
