@@ -22,10 +22,10 @@ def project(finished_project, tmp_path_factory):
 class TestProject:
     def test_everything_is_made(self, project):
         folder, output = project
-        assert len(stages_run(output)) == 45
+        assert len(stages_run(output)) == 46
         for table in (1, 2, 3, 5):
             assert (folder / f"metrics/digits/table{table}.json").exists()
-        assert len(list((folder / "plots/digits").glob("*.png"))) == 12
+        assert len(list((folder / "plots/digits").glob("*.png"))) == 13
         for name in ("table4", "captions"):
             assert (folder / f"metrics/birds/{name}.json").exists()
         assert len(list((folder / "plots/birds").glob("*.png"))) == 9
