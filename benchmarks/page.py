@@ -84,7 +84,8 @@ FORMATS: dict[str, Callable[[str, str], str]] = {
 def rows() -> list[str]:
     """Every run there is, the estimators' first."""
     found = sorted(path.stem for path in (FOLDER / "runs").glob("*.json"))
-    return sorted(found, key=lambda row: row not in ESTIMATORS.values())
+    first = [row for row in ESTIMATORS.values() if row in found]
+    return [*first, *(row for row in found if row not in first)]
 
 
 def table_runs() -> str:
@@ -108,11 +109,17 @@ def table_runs() -> str:
 
 
 def table_commands() -> str:
-    """The command of every row, as a block of code."""
-    lines = []
-    for row in rows():
-        lines += [f"# {row}", document(f"runs/{row}")["command"]]
-    return "\n".join(["```bash", *lines, "```"])
+    """The command of every row, as a block of code; B is what all have in common."""
+    commands = {row: document(f"runs/{row}")["command"].split(" -S ") for row in rows()}
+    start, *_ = next(iter(commands.values()))
+    settings = {row: [*parts[1:-1], parts[-1].partition(" ")[0]] for row, parts in commands.items()}
+    targets = {row: parts[-1].partition(" ")[2] for row, parts in commands.items()}
+    common = [key for key in next(iter(settings.values())) if all(key in of for of in settings.values())]
+    lines = ["```bash", 'B="' + "\n   ".join(f"-S {key}".replace("'", "") for key in common) + '"']
+    for row, of in settings.items():
+        own = "".join(f"-S {key} " for key in of if key not in common)
+        lines.append(f"{start} $B {own}{targets[row]}  # {row}")
+    return "\n".join([*lines, "```"])
 
 
 def table1() -> str:

@@ -43,28 +43,36 @@ def leaves(tree: Any, at: str = "") -> Iterator[tuple[str, Any]]:
         yield at, tree
 
 
-def changes(params: dict, epochs: int) -> list[str]:
-    """What `dvc exp run -S` needs to turn the committed params.yaml into these."""
+def changes(params: dict, epochs: int, seeds: list[int]) -> list[str]:
+    """What `dvc exp run -S` needs to turn the committed params.yaml into these, with so many epochs and these seeds."""
     committed = dict(leaves(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))))
-    wanted = dict(leaves(params)) | {"download.mirror": MIRROR, f"train.{SET}.epochs": epochs}
-    changed = {key: value for key, value in wanted.items() if value != committed[key]}
+    own = {"download.mirror": MIRROR, f"train.{SET}.epochs": epochs, "seeds": seeds}
+    changed = {key: value for key, value in (dict(leaves(params)) | own).items() if value != committed[key]}
     relevant = {key: value for key, value in changed.items() if not set(key.split(".")) & set(OTHER_SETS)}
-    return [f"{key}={str(value).replace(' ', '')}" for key, value in relevant.items()]
+    return [f"{key}={_text(value)}" for key, value in relevant.items()]
 
 
-def command(params: dict, epochs: int, target: str, prefix: str) -> str:
-    """The shell command that computes a run's evaluation anew."""
-    settings = " ".join(f"-S {shlex.quote(change)}" for change in changes(params, epochs))
-    return f"{prefix} dvc exp run {settings} {target}".strip()
+def _text(value: Any) -> str:
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
-def origin(folder: Path, params: dict, curve: list[Content], target: str, given: argparse.Namespace) -> dict:
-    """What every JSON file says of itself, but for the seeds."""
+def command(params: dict, epochs: int, seeds: list[int], target: str, prefix: str) -> str:
+    """The shell command that computes something anew: a `target` of the pipeline, or one for each seed (`{}`)."""
+    settings = " ".join(f"-S {shlex.quote(change)}" for change in changes(params, epochs, seeds))
+    targets = " ".join(dict.fromkeys(target.format(seed) for seed in seeds))
+    return f"{prefix} dvc exp run {settings} {targets}".strip()
+
+
+def origin(
+    folder: Path, params: dict, curve: list[Content], seeds: list[int], run: str, given: argparse.Namespace
+) -> dict:
+    """What the file of a run says of where it comes from."""
     train = params["train"][SET]
     pairs = read_arrays(folder / f"data/pairs/{SET}.npz")
     seen = int(curve[-1]["pairs"])
     return {
-        "command": command(params, len(curve), target, given.prefix),
+        "command": command(params, len(curve), seeds, f"evaluate@{SET}-{run}-{{}}", given.prefix),
+        "seeds": seeds,
         "commit": given.commit,
         "machine": given.machine,
         "data": {
@@ -98,10 +106,8 @@ def collect(folder: Path, given: argparse.Namespace) -> None:
         row = f"{folder.name}-{run}"
         curves = {seed: read_csv(folder / f"plots/{SET}/curves/{run}_{seed}.csv") for seed in evaluations}
         first = min(evaluations)
-        about = origin(folder, params, curves[first], f"evaluate@{SET}-{run}-{first}", given)
-        write_json(
-            given.out / f"runs/{row}.json", about | {"seeds": sorted(evaluations)} | measured(curves, evaluations)
-        )
+        about = origin(folder, params, curves[first], sorted(evaluations), run, given)
+        write_json(given.out / f"runs/{row}.json", about | measured(curves, evaluations))
         for kind in ("curves", "learning"):
             for seed in evaluations:
                 copy(folder / f"plots/{SET}/{kind}/{run}_{seed}.csv", given.out / f"{kind}/{row}-{seed}.csv")
@@ -111,12 +117,8 @@ def collect(folder: Path, given: argparse.Namespace) -> None:
             say = {"command": f"{about['command']} && {then}", "seeds": [first]}
             write_json(given.out / f"gradients/{row}.json", about | say | found)
     if (judges := folder / f"metrics/{SET}/classifiers.json").exists():
-        settings = params["classifiers"][SET]
-        say = {
-            "command": command(params, params["train"][SET]["epochs"], f"train_classifiers@{SET}", given.prefix),
-            "budget": settings,
-            "seeds": [0],
-        }
+        how = command(params, params["train"][SET]["epochs"], [0], f"train_classifiers@{SET}", given.prefix)
+        say = {"command": how, "budget": params["classifiers"][SET], "seeds": [0]}
         write_json(given.out / "classifiers.json", about | say | read_json(judges))
     for picture in (folder / f"plots/{SET}").glob("*.png"):
         copy(picture, given.out / "plots" / picture.name)
