@@ -42,6 +42,15 @@ def test_no_number_of_the_page_is_typed():
     assert prose("had 12.3 %, K = 30, and `{{ runs/a b share }}`, Table 2") == "had 12.3 %, K = 30, and , "
 
 
+def test_the_readme_quotes_the_page():
+    text = (ROOT / "README.md").read_text()
+    section = text[text.index("## Results on real data") : text.index("## The real data, a GPU")]
+    assert page.table_summary() in section
+    rest = prose(section.replace(page.table_summary(), ""))
+    shown = page.render(TEMPLATE) + (ROOT / "docs/results_birds.md").read_text()
+    assert [number for number in re.findall(r"\d[\d,.]*\d|\d", rest) if number not in shown] == []
+
+
 def test_a_field_is_filled_from_its_place():
     content = json.loads((page.FOLDER / "paper.json").read_text())
     expected = f"{100 * content['table2']['mmvae']['joint']:.1f} and {content['pairs']:,}"
@@ -111,12 +120,9 @@ def test_the_curves_beside_a_row_end_at_its_numbers(path):
 
 
 def test_an_interval_is_that_of_a_share_of_test_pairs():
-    path = RUNS[0]
     rate, count = 0.3, 3417
     half = stats.norm.ppf(0.975) * stats.binom.std(count, rate) / count
-    page.document.cache_clear()
-    about = json.loads(path.read_text()) | {"rate": {"mean": rate, "std": None}}
-    page.document.cache_clear()
+    about = json.loads(RUNS[0].read_text()) | {"rate": {"mean": rate, "std": None}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "document", lambda _: about)
         assert page.interval("any", "rate") == f"30.0 ± {100 * half:.1f}"
