@@ -72,15 +72,22 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def copy_files(folder: str | Path, files: list[Path]) -> None:
-    """Make `folder` hold copies of these files, and nothing else.
+    """Make `folder` hold copies of these files and nothing else, all at once.
 
     Raises:
-        FileError: as `atomic`.
+        FileError: a file cannot be read or written, for want of room or of permission; `folder` stays as it was.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    for file in files:
-        with atomic(Path(folder) / file.name) as temporary:
-            shutil.copyfile(file, temporary)
+    folder = Path(folder)
+    temporary = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        for file in files:
+            with atomic(temporary / file.name) as copy:
+                shutil.copyfile(file, copy)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _remove_abandoned(path: Path) -> None:
