@@ -165,7 +165,8 @@ def table2() -> str:
     body += [["MMVAE, here", *coherence_row(f"runs/{MAIN}-mmvae_loose"), *entropies(f"runs/{MAIN}-mmvae_loose")]]
     body += [["MVAE, the paper", *published_row("table2.mvae"), "", ""]]
     for label, run in (("MVAE, here", "mvae_poe"), ("MVAE's recipe with a mixture, here", "mvae_moe")):
-        body += [[label, *coherence_row(f"runs/{MAIN}-{run}"), *entropies(f"runs/{MAIN}-{run}")]]
+        if f"{MAIN}-{run}" in rows():
+            body += [[label, *coherence_row(f"runs/{MAIN}-{run}"), *entropies(f"runs/{MAIN}-{run}")]]
     caps = [f"{share('classifiers', f'strong.{n}')} ({share('classifiers', f'lenet.{n}')})" for n in NAMES[::-1]]
     return markdown(COHERENCE, [*body, ["classifiers on real images", *caps, "", "", ""]])
 
@@ -250,7 +251,7 @@ def table_synergy() -> str:
 def table_gradients() -> str:
     """At the end of each training whose gradients were measured."""
     header = ["trained with", "pairs", "encoder", "ESS", "estimator", "signal, %", "squared bias, %", "cosine"]
-    header += ["Adam's signal, %", "heaviest 1 %, %"]
+    header += ["Adam's signal, %", "RMS of a weight", "heaviest, %"]
     body = []
     for path in sorted((FOLDER / "gradients").glob("*.json")):
         name = f"gradients/{path.stem}"
@@ -260,7 +261,7 @@ def table_gradients() -> str:
             for estimator, values in measured["estimators"].items():
                 cells = [_percent(values["signal"]), _percent(values["squared_bias"])]
                 cells += [f"{values['cosine']['mean']:.2f}", f"{100 * values['adam']:.1f}"]
-                cells += [f"{100 * values['heaviest']:.0f}"]
+                cells += [f"{values['rms']:.4f}", f"{100 * values['heaviest']:.0f}"]
                 body.append(
                     [f"`{leaf(name, 'trained_with')}`", f"{int(pairs):,}", modality, size, f"`{estimator}`", *cells]
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from benchmarks.page import DIRECTIONS, ESTIMATORS, FOLDER, MAIN, NAMES, document
+from benchmarks.page import DIRECTIONS, ESTIMATORS, FOLDER, MAIN, NAMES, document, rows
 from mmvae import figures
 from mmvae.evaluation.gradients import COMPARED
 from mmvae.figures import COLOURS
@@ -17,8 +17,8 @@ DASHES = dict(zip(NAMES, ("-", "--"), strict=True))
 
 def learning() -> Figure:
     """Coherence and latent accuracy against pairs seen, with the paper's numbers."""
-    rows = ESTIMATORS | {label: f"{MAIN}-{run}" for label, run in OTHERS.items()}
-    curves = {label: read_csv(FOLDER / f"learning/{row}-0.csv") for label, row in rows.items()}
+    shown = ESTIMATORS | {label: f"{MAIN}-{run}" for label, run in OTHERS.items()}
+    curves = {label: read_csv(FOLDER / f"learning/{row}-0.csv") for label, row in shown.items() if row in rows()}
     paper = document("paper")
     published = {key: paper["table2"]["mmvae"][key] for key in (*DIRECTIONS, "joint")}
     published |= {f"latent_accuracy_{name}": paper["table1"]["mmvae"][name] for name in NAMES}
@@ -59,9 +59,9 @@ def gradients() -> Figure:
         "heaviest": "squared gradients on the heaviest 1 % of pairs, %",
     }
     measured = {path.stem: document(f"gradients/{path.stem}") for path in sorted((FOLDER / "gradients").glob("*.json"))}
-    rows = [(row, name) for row in measured for name in NAMES]
-    figure, axes = plt.subplots(len(rows), 3, figsize=(14, 3.3 * len(rows)), layout="constrained", squeeze=False)
-    for line, (row, name) in zip(axes, rows, strict=True):
+    lines = [(row, name) for row in measured for name in NAMES]
+    figure, axes = plt.subplots(len(lines), 3, figsize=(14, 3.3 * len(lines)), layout="constrained", squeeze=False)
+    for line, (row, name) in zip(axes, lines, strict=True):
         epochs = {int(pairs): of[name] for pairs, of in measured[row]["pairs_seen"].items()}
         for panel, (key, title) in zip(line, panels.items(), strict=True):
             panel.set_title(f"{title}\ntrained with {measured[row]['trained_with']}, {name} encoder", fontsize=9)

@@ -66,6 +66,7 @@ def test_signal_and_bias_of_gradients_with_known_noise(shift, noise):
     expected = (1 + shift) ** 2 / ((1 + shift) ** 2 + 2 * noise**2)
     assert other["signal"]["mean"] == pytest.approx(expected, rel=0.35)
     assert plain["adam"] == pytest.approx(1 / (1 + noise**2), rel=0.25)
+    assert plain["rms"] == pytest.approx(math.sqrt(1 + noise**2), rel=0.1)
     bias = other["squared_bias"]
     assert abs(bias["mean"] - shift**2) < 4 * bias["standard_error"]
     assert bias["standard_error"] > 0

@@ -114,6 +114,7 @@ class Moments:
 
         signal: the squared norm of the mean gradient as a share of the mean squared norm, which is 1 without noise.
         adam: the same of each weight, averaged over the weights, each of which Adam divides by its own deviation.
+        rms: the root mean square of a weight's gradient, the median over the weights.
         squared_bias: the squared norm of the mean difference to REFERENCE over that of REFERENCE's mean; an unbiased
         estimate, so that it may be negative. cosine: of both means. Each with the standard error of a jackknife over
         groups of batches. heaviest: the share of all squared
@@ -164,6 +165,7 @@ class Moments:
         seen = elements > 0  # a weight behind a unit that is never active has no gradient
         means = (own.sum(0).square() - elements) / (count * (count - 1))
         result["adam"] = float((means[seen] / (elements[seen] / count)).mean())
+        result["rms"] = float((elements[seen] / count).sqrt().median())
         squares = torch.cat(self.squares[name, modality])
         heaviest = squares.sort(descending=True).values[: max(1, round(HEAVIEST * len(squares)))]
         result["heaviest"] = float(heaviest.sum() / squares.sum())
