@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--run", default="mmvae_loose", choices=("mmvae_loose", "mmvae_tight"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batches", type=int, default=200)
+    parser.add_argument("--last", action="store_true", help="at the end of the training only")
     parser.add_argument("--out", required=True)
     given = parser.parse_args()
     params = config.load()
@@ -60,7 +61,7 @@ def main() -> None:
     }
     epochs = {
         f"{row['pairs']:.0f}": measure(path, data, bound, train, given.batches, device)
-        for row, path in tqdm(list(kept(folder, curve)), unit="epoch")
+        for row, path in tqdm(list(kept(folder, curve))[-1 if given.last else 0 :], unit="epoch")
     }
     write_json(given.out, about | {"pairs_seen": epochs})
 

@@ -84,6 +84,7 @@ class Moments:
     elements: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # sums of squares, of each weight: (P,)
     counts: Tensor = field(default_factory=lambda: torch.zeros(GROUPS, dtype=torch.float64))
     squares: dict[tuple[str, str], list[Tensor]] = field(default_factory=dict)
+    norms: dict[tuple[str, str], list[Tensor]] = field(default_factory=dict)  # squared, of each batch
     sizes: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def add(self, batch: Gradients) -> None:
@@ -105,6 +106,7 @@ class Moments:
                     ("difference", (gradient - reference).square().sum()),
                 ):
                     self.products.setdefault((*key, kind), torch.zeros(GROUPS, dtype=torch.float64))[group] += product
+                self.norms.setdefault(key, []).append(gradient @ gradient)
                 self.squares.setdefault(key, []).append(batch.squares[name][modality].cpu())
         for modality, size in batch.sizes.items():
             self.sizes.setdefault(modality, []).append(size.cpu())
@@ -118,7 +120,8 @@ class Moments:
         squared_bias: the squared norm of the mean difference to REFERENCE over that of REFERENCE's mean; an unbiased
         estimate, so that it may be negative. cosine: of both means. Each with the standard error of a jackknife over
         groups of batches. heaviest: the share of all squared
-        gradients, along the posterior's parameters, that the HEAVIEST of the pairs have. by_size: the share of them
+        gradients, along the posterior's parameters, that the HEAVIEST of the pairs have; heaviest_batches: the same of
+        batches and the encoder's weights. by_size: the share of them
         that pairs have whose effective sample size is at least so much, up to the next.
         """
         return {
@@ -167,8 +170,8 @@ class Moments:
         result["adam"] = float((means[seen] / (elements[seen] / count)).mean())
         result["rms"] = float((elements[seen] / count).sqrt().median())
         squares = torch.cat(self.squares[name, modality])
-        heaviest = squares.sort(descending=True).values[: max(1, round(HEAVIEST * len(squares)))]
-        result["heaviest"] = float(heaviest.sum() / squares.sum())
+        result["heaviest"] = _heaviest(squares)
+        result["heaviest_batches"] = _heaviest(torch.stack(self.norms[name, modality]))
         result["by_size"] = _shares(torch.cat(self.sizes[modality]), squares)
         return result
 
@@ -177,6 +180,11 @@ def _shares(sizes: Tensor, of: Tensor) -> dict[str, float]:
     """Lower end of a class of effective sample sizes -> its share of `of`."""
     classes = torch.bucketize(sizes, torch.tensor(SIZES[1:]), right=True)
     return {str(low): float(of[classes == i].sum() / of.sum()) for i, low in enumerate(SIZES)}
+
+
+def _heaviest(values: Tensor) -> float:
+    """The share of the sum that the HEAVIEST of the values have, one at least."""
+    return float(values.sort(descending=True).values[: max(1, round(HEAVIEST * len(values)))].sum() / values.sum())
 
 
 def _jackknife(values: list[float]) -> float:
