@@ -251,7 +251,7 @@ def table_synergy() -> str:
 def table_gradients() -> str:
     """At the end of each training whose gradients were measured."""
     header = ["trained with", "pairs", "encoder", "ESS", "estimator", "signal, %", "squared bias, %", "cosine"]
-    header += ["Adam's signal, %", "RMS of a weight", "heaviest, %"]
+    header += ["Adam's signal, %", "Adam's squared bias, %", "RMS of a weight", "heaviest, %"]
     body = []
     for path in sorted((FOLDER / "gradients").glob("*.json")):
         name = f"gradients/{path.stem}"
@@ -261,6 +261,7 @@ def table_gradients() -> str:
             for estimator, values in measured["estimators"].items():
                 cells = [_percent(values["signal"]), _percent(values["squared_bias"])]
                 cells += [f"{values['cosine']['mean']:.2f}", f"{100 * values['adam']:.1f}"]
+                cells += [f"{100 * values['adam_squared_bias']:.1f}"]
                 cells += [f"{values['rms']:.4f}", f"{100 * values['heaviest']:.0f}"]
                 body.append(
                     [f"`{leaf(name, 'trained_with')}`", f"{int(pairs):,}", modality, size, f"`{estimator}`", *cells]

@@ -2,9 +2,10 @@
 
     python -m benchmarks.results FOLDER... --out docs/results/mnist_svhn --machine "..." [--prefix OMP_NUM_THREADS=1]
 
-Each FOLDER is a workspace of the pipeline: its params.yaml, data/evaluations, plots and gradients*.json are read, its
-name is that of its row. Every JSON file written names the command that computes it anew, the commit, the data, the
-budget, the seeds and the machine; the curves lie beside it as CSV.
+Each FOLDER is a workspace of the pipeline, whose name is that of its row. Its params.yaml, data/evaluations and plots
+are read, and what benchmarks.gradients wrote there: gradients_<run>.json, and tails_<run>.json with --last. Every JSON
+file written names the command that computes it anew, the commit, the data, the budget, the seeds and the machine; the
+curves lie beside it as CSV.
 """
 
 from __future__ import annotations
@@ -111,11 +112,13 @@ def collect(folder: Path, given: argparse.Namespace) -> None:
         for kind in ("curves", "learning"):
             for seed in evaluations:
                 copy(folder / f"plots/{SET}/{kind}/{run}_{seed}.csv", given.out / f"{kind}/{row}-{seed}.csv")
-        if (gradients := folder / f"gradients_{run}.json").exists():
-            found = read_json(gradients)
-            then = f"python -m benchmarks.gradients --set {SET} --run {run} --batches {found['batches']} --out FILE"
-            say = {"command": f"{about['command']} && {then}", "seeds": [first]}
-            write_json(given.out / f"gradients/{row}.json", about | say | found)
+        for kind, only in (("gradients", ""), ("tails", "--last ")):
+            if (path := folder / f"{kind}_{run}.json").exists():
+                found = read_json(path)
+                options = f"--run {run} --batches {found['batches']} {only}--out FILE"
+                then = f"python -m benchmarks.gradients --set {SET} {options}"
+                say = {"command": f"{about['command']} && {then}", "seeds": [first]}
+                write_json(given.out / f"{kind}/{row}.json", about | say | found)
     if (judges := folder / f"metrics/{SET}/classifiers.json").exists():
         how = command(params, params["train"][SET]["epochs"], [0], f"train_classifiers@{SET}", given.prefix)
         say = {"command": how, "budget": params["classifiers"][SET], "seeds": [0]}

@@ -71,6 +71,7 @@ def test_signal_and_bias_of_gradients_with_known_noise(shift, noise):
     assert abs(bias["mean"] - shift**2) < 4 * bias["standard_error"]
     assert bias["standard_error"] > 0
     assert plain["squared_bias"] == {"mean": 0, "standard_error": 0}
+    assert other["adam_squared_bias"] == pytest.approx(shift**2, abs=max(0.05, noise**2 / 100))
     assert other["cosine"]["mean"] == pytest.approx(1, abs=max(0.1, 5 * other["cosine"]["standard_error"]))
 
 

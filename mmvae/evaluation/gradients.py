@@ -82,6 +82,7 @@ class Moments:
     sums: dict[tuple[str, str], Tensor] = field(default_factory=dict)
     products: dict[tuple[str, str, str], Tensor] = field(default_factory=dict)
     elements: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # sums of squares, of each weight: (P,)
+    differences: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # of squared differences to REFERENCE
     counts: Tensor = field(default_factory=lambda: torch.zeros(GROUPS, dtype=torch.float64))
     squares: dict[tuple[str, str], list[Tensor]] = field(default_factory=dict)
     norms: dict[tuple[str, str], list[Tensor]] = field(default_factory=dict)  # squared, of each batch
@@ -98,8 +99,10 @@ class Moments:
                 if key not in self.sums:
                     self.sums[key] = gradient.new_zeros(GROUPS, len(gradient))
                     self.elements[key] = gradient.new_zeros(len(gradient))
+                    self.differences[key] = gradient.new_zeros(len(gradient))
                 self.sums[key][group] += gradient
                 self.elements[key] += gradient.square()
+                self.differences[key] += (gradient - reference).square()
                 for kind, product in (
                     ("own", gradient @ gradient),
                     ("reference", gradient @ reference),
@@ -115,7 +118,8 @@ class Moments:
         """For each modality's encoder the effective sample size and, for each estimator, what its gradient is like.
 
         signal: the squared norm of the mean gradient as a share of the mean squared norm, which is 1 without noise.
-        adam: the same of each weight, averaged over the weights, each of which Adam divides by its own deviation.
+        adam: the same of each weight, averaged over the weights, each of which Adam divides by its own deviation;
+        adam_squared_bias: the squared mean difference to REFERENCE in the same units, over REFERENCE's `adam`.
         rms: the root mean square of a weight's gradient, the median over the weights.
         squared_bias: the squared norm of the mean difference to REFERENCE over that of REFERENCE's mean; an unbiased
         estimate, so that it may be negative. cosine: of both means. Each with the standard error of a jackknife over
@@ -166,8 +170,15 @@ class Moments:
         }
         elements, count = self.elements[name, modality], self.counts.sum()
         seen = elements > 0  # a weight behind a unit that is never active has no gradient
-        means = (own.sum(0).square() - elements) / (count * (count - 1))
-        result["adam"] = float((means[seen] / (elements[seen] / count)).mean())
+
+        def of_weights(sums: Tensor, squares: Tensor, scale: Tensor) -> float:
+            """Squared means, from different batches alone, in units of mean squares; averaged over the weights."""
+            return float(((sums.sum(0).square() - squares) / (count - 1) / scale)[seen].mean())
+
+        result["adam"] = of_weights(own, elements, elements)
+        result["adam_squared_bias"] = of_weights(
+            own - reference, self.differences[name, modality], self.elements[REFERENCE, modality]
+        ) / of_weights(reference, self.elements[REFERENCE, modality], self.elements[REFERENCE, modality])
         result["rms"] = float((elements[seen] / count).sqrt().median())
         squares = torch.cat(self.squares[name, modality])
         result["heaviest"] = _heaviest(squares)
