@@ -72,6 +72,7 @@ def test_evaluating_a_model_that_gives_no_numbers(damage, tmp_path, monkeypatch,
     path.parent.mkdir(parents=True)
     write_signed(path, weights, model.config.as_dict())
     classifiers.save("models/digits/classifiers.safetensors", untrained_classifiers("digits"))
+    files.write_csv("plots/digits/curves/run_0.csv", [{"epoch": 1, "pairs": 64}])
     with fault(f"evaluation: {damage}"):
         assert told in refusal(evaluate.main, file)
         assert not list(Path("data").rglob("*.json"))
