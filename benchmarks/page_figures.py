@@ -33,12 +33,11 @@ def experts() -> Figure:
         "share_mnist": "share of the mixture's weight on MNIST's expert",
         "entropy": "entropy of a posterior, nats (MNIST solid, SVHN dashed)",
     }
+    kept = read_csv(FOLDER / f"learning/{ESTIMATORS[MAIN]}-0.csv")
     figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
     for panel, (key, title) in zip(axes.flat, titles.items(), strict=True):
         panel.set_title(title, fontsize=11)
-        panel.set_xlabel("pairs seen in training")
-        panel.set_xscale("log")
-        panel.grid(alpha=0.3)
+        figures.pairs_axis(panel, [row["pairs"] for row in kept])
         for colour, (objective, row) in zip(COLOURS, ESTIMATORS.items(), strict=False):
             curve = read_csv(FOLDER / f"curves/{row}-0.csv")
             for name, style in DASHES.items() if key == "entropy" else {None: "-"}.items():
@@ -65,9 +64,7 @@ def gradients() -> Figure:
         epochs = {int(pairs): of[name] for pairs, of in measured[row]["pairs_seen"].items()}
         for panel, (key, title) in zip(line, panels.items(), strict=True):
             panel.set_title(f"{title}\ntrained with {measured[row]['trained_with']}, {name} encoder", fontsize=9)
-            panel.set_xscale("log")
-            panel.set_xlabel("pairs seen in training", fontsize=9)
-            panel.grid(alpha=0.3)
+            figures.pairs_axis(panel, list(epochs))
             for colour, estimator in zip(COLOURS, COMPARED, strict=False):
                 values = [of["estimators"][estimator][key] for of in epochs.values()]
                 values = [

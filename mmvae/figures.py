@@ -163,6 +163,15 @@ def training_curves(curves: dict[str, list[dict]], title: str) -> Figure:
     return figure
 
 
+def pairs_axis(panel: Axes, pairs: list[float]) -> None:
+    """A logarithmic axis of pairs seen in training, labelled at `pairs` in thousands or millions."""
+    panel.set_xscale("log")
+    panel.minorticks_off()
+    panel.set_xticks(pairs, [f"{n / 1e6:.3g}M" if n >= 1e6 else f"{n / 1e3:.3g}k" for n in pairs])
+    panel.set_xlabel("pairs seen in training")
+    panel.grid(alpha=0.3)
+
+
 def learning_curves(curves: dict[str, list[dict]], title: str, published: dict[str, float] | None = None) -> Figure:
     """Joint and cross coherence, latent accuracy and the entropy of prior draws against pairs seen, on a log axis.
 
@@ -176,9 +185,7 @@ def learning_curves(curves: dict[str, list[dict]], title: str, published: dict[s
         nats = key.startswith("entropy_")
         name = key.replace("entropy_", "entropy of prior draws, ").replace("_", " ")
         panel.set_title(f"{name}, nats" if nats else f"{name}, %", fontsize=11)
-        panel.set_xscale("log")
-        panel.set_xlabel("pairs seen in training")
-        panel.grid(alpha=0.3)
+        pairs_axis(panel, [row["pairs"] for row in max(curves.values(), key=len)])
         panel.set_ylim(0, math.log(10) * 1.02 if nats else 100)
         for colour, (run, rows) in zip(COLOURS, curves.items(), strict=False):
             if key in rows[0]:
