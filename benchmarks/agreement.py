@@ -39,7 +39,7 @@ def measure(pairs: DigitPairs, params: config.Params, bound: str, screened: bool
         loss if screened else replace(loss, screen=None),
         pairs.split("train"),
         pairs.split("validation"),
-        runs.budget(settings),
+        runs.budget(settings, params.optimiser),
         seed,
         settings.particles,
         title=f"{'screened' if screened else 'dense'}, {bound}, seed {seed}",

@@ -50,6 +50,7 @@ RUNS = {  # run -> the stage and the arguments that train it
     "vae_grey": ("train_vae", "--image", "grey"),
     "vae_colour": ("train_vae", "--image", "colour"),
 }
+ESTIMATORS = ("dreg_iwae", "stl_iwae", "iwae", "dreg_mixture")
 MAIN = "iwae"  # whose folder also has the models whose objective is not in question
 VARIANTS = {  # a folder -> what its params.yaml has of its own
     "iwae": {"objective": "iwae"},
@@ -61,16 +62,19 @@ VARIANTS = {  # a folder -> what its params.yaml has of its own
     "k_1": {"train.particles": 1},
     "k_5": {"train.particles": 5},
     "k_10": {"train.particles": 10},
+    **{f"{objective}_adam": {"objective": objective, "optimiser.amsgrad": False} for objective in ESTIMATORS},
+    **{f"{objective}_restart": {"objective": objective, "optimiser.restart_after": 1} for objective in ESTIMATORS},
 }
-ESTIMATORS = ("dreg_iwae", "stl_iwae", "iwae", "dreg_mixture")
 ORDER = (  # variant, run, seed: what a reader wants to know first, then more seeds, then other parameters
     *((objective, "mmvae_loose", 0) for objective in ESTIMATORS),
     *((MAIN, run, 0) for run in ("mvae_poe", "mmvae_tight", "vae_grey", "vae_colour", "mvae_moe")),
+    *((f"{objective}_restart", "mmvae_loose", 0) for objective in ESTIMATORS),
     ("bernoulli", "mvae_poe", 0),
     *((objective, "mmvae_loose", seed) for seed in (1, 2) for objective in ESTIMATORS),
     *((MAIN, run, seed) for seed in (1, 2) for run in ("mvae_poe", "mmvae_tight", "vae_grey", "vae_colour")),
     ("scale_0.1", "mmvae_loose", 0),
     *((variant, "mmvae_loose", 0) for variant in ("k_1", "k_5", "k_10")),
+    *((f"{objective}_adam", "mmvae_loose", 0) for objective in ESTIMATORS),
 )
 
 
@@ -151,11 +155,11 @@ def prepare(work: Path, mirror: Path, tiny: bool) -> None:
 
 
 def change(params: dict, changes: dict) -> None:
-    """Set keys of SET's sections, or of the top level, in place."""
+    """Set keys of SET's sections, of the optimiser, or of the top level, in place."""
     for key, value in changes.items():
         section, _, leaf = key.partition(".")
         if leaf:
-            params[section][SET][leaf] = value
+            params[section].get(SET, params[section])[leaf] = value
         else:
             params[section] = value
 

@@ -40,7 +40,7 @@ class Trainer:
     def __init__(self, model: MultimodalVAE, loss: ImportanceWeighted, pairs: Pairs, batch: int):
         self.model, self.loss, self.pairs, self.batch = model, loss, pairs, batch
         self.device = next(model.parameters()).device
-        update = Update(model, loss, adam(model, 1e-3), pairs, ALONE)
+        update = Update(model, loss, adam(model, 1e-3, amsgrad=True), pairs, ALONE)
         self.update = GraphedUpdate(update) if self.device.type == "cuda" else update
         self.generator = torch.Generator(self.device).manual_seed(0)
         self.order = torch.Generator().manual_seed(0)

@@ -147,6 +147,12 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Optimiser:
+    amsgrad: bool = field()
+    restart_after: int = between(0, 10_000)
+
+
+@dataclass(frozen=True)
 class Mvae:
     likelihood: str = one_of(*LIKELIHOODS)
     annealing_share: float = between(0.0, 1.0)
@@ -195,6 +201,7 @@ class Params:
     cca: dict[str, Cca] = _per_set(captions=Cca)
     classifiers: dict[str, Classifiers] = _per_set(Classifiers)
     networks: dict[str, Any] = _per_set(Networks, CaptionNetworks)
+    optimiser: Optimiser = field()
     train: dict[str, Train] = _per_set(Train, Train)
     mvae: dict[str, Any] = _per_set(Mvae, CaptionMvae)
     evaluate: dict[str, Any] = _per_set(Evaluate, CaptionEvaluate)

@@ -16,7 +16,7 @@ from mmvae.data.pairs import Pairs
 from mmvae.losses import Loss
 from mmvae.models import MultimodalVAE
 from mmvae.processes import ALONE, Processes, ProcessesError
-from mmvae.updates import GraphedUpdate, Update, adam
+from mmvae.updates import GraphedUpdate, Update, adam, restart
 
 VALIDATION_PAIRS = 500
 VALIDATION_PARTICLES = 10
@@ -29,12 +29,18 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Budget:
-    """How long and how fast to train. `pairs_per_epoch` None: every pair once."""
+    """How long and how fast to train. `pairs_per_epoch` None: every pair once.
+
+    amsgrad: divide by the largest second moment so far instead of the latest. restart_after: epochs after which Adam's
+    moments begin anew; 0: never.
+    """
 
     epochs: int
     pairs_per_epoch: int | None
     batch_size: int
     learning_rate: float
+    amsgrad: bool = True
+    restart_after: int = 0
 
     def steps_per_epoch(self, pairs: int) -> int:
         return math.ceil((self.pairs_per_epoch or pairs) / self.batch_size)
@@ -81,7 +87,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     processes: Processes = ALONE,
 ) -> list[dict]:
-    """Raise the model's bound with Adam (AMSGrad), in place; one row of the training curve for each epoch.
+    """Raise the model's bound with Adam, in place; one row of the training curve for each epoch.
 
     The surrogate is summed over the batch, as in the released code. `particles` is the K of the curve's effective
     sample size and shares. With a `checkpoint`, an interrupted run goes on where it was last written, to the same
@@ -94,7 +100,7 @@ def train(
     """
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
-    optimiser = adam(model, budget.learning_rate)
+    optimiser = adam(model, budget.learning_rate, budget.amsgrad)
     progress = _resume(checkpoint, model, optimiser, generator, processes)
     update = Update(model, loss, optimiser, training, processes)
     update = GraphedUpdate(update) if device.type == "cuda" else update
@@ -105,6 +111,8 @@ def train(
     last = math.nan
     with _bar(title, steps, progress.step, budget.batch_size, processes.first) as bar:
         for step, batch in enumerate(islice(batches, progress.step, None), progress.step):
+            if step and step == per_epoch * budget.restart_after:
+                restart(optimiser)
             noise = loss.noise(model, budget.batch_size, generator)
             noise = [(names, standard[:, :, part]) for names, standard in noise]
             annealing = torch.tensor(loss.annealing(step / steps), device=device)

@@ -20,10 +20,18 @@ Replay = Callable[[], None]
 Recorder = Callable[[Callable[[], Tensor | None]], tuple[Replay, Tensor | None]]
 
 
-def adam(model: MultimodalVAE, learning_rate: float) -> torch.optim.Adam:
-    """Adam with AMSGrad, as in the released code; fused, and fit for a graph on a GPU."""
+def adam(model: MultimodalVAE, learning_rate: float, amsgrad: bool) -> torch.optim.Adam:
+    """Adam, as in the released code with AMSGrad; fused, and fit for a graph on a GPU."""
     on_gpu = next(model.parameters()).is_cuda
-    return torch.optim.Adam(model.parameters(), lr=learning_rate, amsgrad=True, fused=True, capturable=on_gpu)
+    return torch.optim.Adam(model.parameters(), lr=learning_rate, amsgrad=amsgrad, fused=True, capturable=on_gpu)
+
+
+@torch.no_grad()
+def restart(optimiser: torch.optim.Optimizer) -> None:
+    """Forget all moments, in place: a captured graph reads them where they are."""
+    for state in optimiser.state.values():
+        for value in state.values():
+            value.zero_()
 
 
 class Update:

@@ -22,8 +22,15 @@ from stages import inputs
 CHECKPOINTS = Path(".checkpoints")
 
 
-def budget(train: config.Train) -> Budget:
-    return Budget(train.epochs, train.pairs_per_epoch, train.batch_size, train.learning_rate)
+def budget(train: config.Train, optimiser: config.Optimiser) -> Budget:
+    return Budget(
+        train.epochs,
+        train.pairs_per_epoch,
+        train.batch_size,
+        train.learning_rate,
+        optimiser.amsgrad,
+        optimiser.restart_after,
+    )
 
 
 def modalities(data_set: str, image: str | None) -> dict[str, str]:

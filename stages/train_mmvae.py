@@ -19,7 +19,7 @@ def main() -> None:
         pairs,
         runs.model_config(pairs, modalities, params.networks[given.set], "mmvae"),
         importance_weighted(params.objective, given.bound, train.particles, device),
-        runs.budget(train),
+        runs.budget(train, params.optimiser),
         train.particles,
     )
 

@@ -23,7 +23,7 @@ def main() -> None:
         pairs,
         runs.model_config(pairs, modalities, params.networks[given.set], "mvae", **choices),
         SubsampledElbo(mvae.annealing_share),
-        runs.budget(params.train[given.set]),
+        runs.budget(params.train[given.set], params.optimiser),
         VALIDATION_PARTICLES,
     )
 

@@ -19,7 +19,7 @@ def main() -> None:
         pairs,
         runs.model_config(pairs, modalities, params.networks[given.set], "vae"),
         importance_weighted(params.objective, "loose", train.particles, device),
-        runs.budget(train),
+        runs.budget(train, params.optimiser),
         train.particles,
     )
 

@@ -260,7 +260,7 @@ def test_preparing_a_graph_leaves_running_statistics_as_they_were():
 
     model, pairs = model_of(), data()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    update = GraphedUpdate(Update(model, LOSSES[0][2], adam(model, 1e-2), pairs, ALONE), nothing)
+    update = GraphedUpdate(Update(model, LOSSES[0][2], adam(model, 1e-2, amsgrad=True), pairs, ALONE), nothing)
     noise = LOSSES[0][2].noise(model, 8, torch.Generator().manual_seed(0))
     update(torch.arange(8), noise, torch.ones(()))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -129,6 +129,8 @@ RERUN_CAPTIONS = {
 # And those that belong to no set.
 RERUN = {
     "objective": OF_MMVAE_AND_VAE | BIRDS_WITH_PARTICLES,
+    "optimiser.amsgrad": OF_TRAINING | BIRDS_TRAINED,
+    "optimiser.restart_after": OF_TRAINING | BIRDS_TRAINED,
     "download.mirror": {"download", "download_captions"} | OF_IMAGES | OF_PHOTOGRAPHS,
     "seeds": {"tables", "tables_captions"},
     "caption_images": {"tables_captions", "figure_curves_captions"},

@@ -10,7 +10,7 @@ from toys import toy_model, toy_pairs
 from mmvae import losses, training
 from mmvae.batches import shuffled_batches
 from mmvae.checkpoints import Checkpoint, doublings
-from mmvae.files import FileError
+from mmvae.files import FileError, read_weights
 from mmvae.models import load, save
 from mmvae.objectives import Screen
 
@@ -21,6 +21,13 @@ def fit(trained, loss, budget=BUDGET, **choices):
     return training.train(
         trained, loss, toy_pairs(), toy_pairs(40), budget, seed=0, particles=3, title="a run", **choices
     )
+
+
+def trained(budget):
+    """A model after this budget of plain importance weighting."""
+    model = toy_model()
+    fit(model, losses.ImportanceWeighted("iwae", "loose", 3), budget)
+    return model
 
 
 LOSSES = [
@@ -170,6 +177,38 @@ def test_a_damaged_checkpoint_says_what_to_do(tmp_path):
     (tmp_path / "run.safetensors").write_bytes(b"not weights")
     with pytest.raises(FileError, match=r"run\.safetensors cannot be used; remove it to start over"):
         fit(toy_model(), LOSSES[0][1], checkpoint=Checkpoint(tmp_path / "run.safetensors"))
+
+
+@pytest.mark.parametrize("last", [6, 7, 8])
+def test_after_a_restart_adam_knows_nothing_of_before(tmp_path, last):
+    """An epoch has 6 updates. Adam's first step from nothing is of the size of the learning rate, in every weight."""
+    loss, budget = losses.ImportanceWeighted("iwae", "loose", 3), replace(BUDGET, restart_after=1)
+    start, whole = toy_model(), toy_model()
+    fit(start, loss, replace(budget, epochs=1))
+    curve = fit(whole, loss, budget)
+    assert any(not torch.equal(a, b) for a, b in zip(whole.parameters(), trained(BUDGET).parameters(), strict=True))
+    checkpoint = Checkpoint(tmp_path / "run.safetensors", seconds=0)
+    continued = toy_model()
+    with pytest.raises(KeyboardInterrupt):
+        fit(continued, Interrupted("iwae", "loose", 3, None, last, KeyboardInterrupt), budget, checkpoint=checkpoint)
+    if last == 8:
+        steps = [b - a for a, b in zip(start.parameters(), continued.parameters(), strict=True)]
+        moved = torch.cat([step[step != 0].abs() for step in steps]) / budget.learning_rate
+        assert len(moved) > 1000
+        assert (moved - 1).abs().quantile(0.99) < 0.01, "all but the weights whose gradient is next to nothing"
+    resumed = toy_model()
+    assert fit(resumed, loss, budget, checkpoint=checkpoint) == curve
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_without_amsgrad_no_largest_moment_is_kept(tmp_path):
+    kept = {}
+    for amsgrad in (True, False):
+        path = tmp_path / f"{amsgrad}.safetensors"
+        fit(toy_model(), LOSSES[0][1], replace(BUDGET, amsgrad=amsgrad), checkpoint=Checkpoint(path))
+        kept[amsgrad] = {key.split("/")[1] for key in read_weights(path)[0] if key.startswith("optimiser/")}
+    assert kept[True] - kept[False] == {"max_exp_avg_sq"}
+    assert kept[False] == {"step", "exp_avg", "exp_avg_sq"}
 
 
 def test_batches_pass_over_everything_before_repeating():

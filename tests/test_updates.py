@@ -9,7 +9,7 @@ from toys import toy_model, toy_pairs
 from mmvae import losses
 from mmvae.objectives import Screen
 from mmvae.processes import ALONE, Processes
-from mmvae.updates import GraphedUpdate, Update, adam
+from mmvae.updates import GraphedUpdate, Update, adam, restart
 
 BATCH = 16
 LOSSES = [
@@ -45,14 +45,17 @@ class Apart(Processes):
 
 
 def steps(model, loss, wrap, device="cpu", count=5, processes=ALONE):
-    """The weights after some updates, and what each update reported."""
+    """The weights after some updates, with a restart before the last two, and what each update reported."""
     model = copy.deepcopy(model).to(device)
     data = toy_pairs()
     data.arrays = {name: value.to(device) for name, value in data.arrays.items()}
     data.index = {name: value.to(device) for name, value in data.index.items()}
-    update = wrap(Update(model, loss, adam(model, 1e-3), data, processes))
+    optimiser = adam(model, 1e-3, amsgrad=True)
+    update = wrap(Update(model, loss, optimiser, data, processes))
     generator, sums = torch.Generator(device).manual_seed(0), []
     for step in range(count):
+        if step == count - 2:
+            restart(optimiser)
         noise = loss.noise(model, BATCH, generator)
         pairs = torch.arange(step, step + BATCH, device=device)
         sums.append(update(pairs, noise, torch.tensor(step / count, device=device)).clone())
