@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from mmvae.evaluation.gradients import COMPARED
-from mmvae.files import read_json
+from mmvae.files import read_csv, read_json
 from mmvae.report import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -223,6 +223,59 @@ def table_latents() -> str:
     return markdown(header, body)
 
 
+def learned(row: str, pairs: int) -> dict:
+    """The point of a row's learning curve after so many pairs."""
+    return next(point for point in read_csv(FOLDER / f"learning/{row}-0.csv") if point["pairs"] == pairs)
+
+
+def table_restart() -> str:
+    """Each estimator with and without a restart of Adam's moments, after the same number of pairs."""
+    header = ["", "Adam's moments", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
+    keys = (*DIRECTIONS, "joint", *(f"latent_accuracy_{name}" for name in NAMES))
+    body = []
+    for objective, row in ESTIMATORS.items():
+        again = f"{objective}_restart-mmvae_loose"
+        if again not in rows():
+            continue
+        pairs = document(f"runs/{again}")["budget"]["pairs"]
+        for label, of in (("kept", row), ("begun anew", again)):
+            point = learned(of, pairs)
+            body.append([f"`{objective}`", label, *(f"{100 * point[key]:.1f}" for key in keys)])
+    return markdown(header, body)
+
+
+def table_first_updates() -> str:
+    """The location layers in the first updates, the smallest and largest of all seeds; K = 30 where there is one."""
+    header = [
+        "K",
+        "encoder",
+        "estimator",
+        "smallest scale",
+        "largest gradient",
+        "usual gradient",
+        "root of AMSGrad's largest moment",
+    ]
+    keys = ("smallest_scale", "loc_largest", "loc_usual", "loc_moment")
+    body = []
+    for name in sorted((FOLDER / "first_updates").glob("*.json")):
+        about = document(f"first_updates/{name.stem}")
+        for modality in NAMES:
+            for estimator, seeds in about["estimators"].items():
+                cells = [_range([of[modality][key] for of in seeds.values()]) for key in keys]
+                body.append([str(about["particles"]), modality, f"`{estimator}`", *cells])
+    return markdown(header, body)
+
+
+def _range(values: list[float]) -> str:
+    """Two significant digits of the smallest and the largest."""
+    return " to ".join(dict.fromkeys(_short(value) for value in (min(values), max(values))))
+
+
+def _short(value: float) -> str:
+    text = f"{value:.2g}"
+    return f"{float(text):,.0f}" if value >= 10 else text
+
+
 def table_synergy() -> str:
     """log p(m, n) - log p(m) - log p(n), and what both inputs give against one."""
     header = [
@@ -300,6 +353,8 @@ TABLES = {
     "latents": table_latents,
     "synergy": table_synergy,
     "gradients": table_gradients,
+    "first_updates": table_first_updates,
+    "restart": table_restart,
 }
 
 

@@ -79,6 +79,48 @@ def gradients() -> Figure:
     return figure
 
 
+def first_updates() -> Figure:
+    """Gradients of the locations, AMSGrad's moments of them and the smallest posterior scale, update by update."""
+    panels = {
+        "loc": "RMS gradient of the location layer",
+        "loc_moment": "root of AMSGrad's largest second moment",
+        "smallest_scale": "smallest posterior scale in the batch",
+    }
+    folder = FOLDER / "first_updates" / MAIN
+    figure, axes = plt.subplots(len(NAMES), len(panels), figsize=(14, 7.5), layout="constrained", sharex=True)
+    for line, modality in zip(axes, NAMES, strict=True):
+        for panel, (key, title) in zip(line, panels.items(), strict=True):
+            panel.set_title(f"{title}, {modality} encoder", fontsize=11)
+            panel.set_yscale("log")
+            for colour, estimator in zip(COLOURS, COMPARED, strict=False):
+                for path in sorted(folder.glob(f"{estimator}_[0-9]*.csv")):
+                    points = read_csv(path)
+                    label = estimator if path.stem.endswith("_0") else None
+                    width, opacity = (1.6, 1) if label else (0.8, 0.5)
+                    values = [point[f"{key}_{modality}"] for point in points]
+                    updates = [point["update"] for point in points]
+                    panel.plot(updates, values, lw=width, alpha=opacity, color=colour, label=label)
+            if line is axes[-1]:
+                panel.set_xlabel("update")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
+    figure.suptitle("The first updates of a training (one thick line for seed 0, thin ones for others)", fontsize=13)
+    return figure
+
+
+def restart() -> Figure:
+    """The learning curves of trainings whose moments were begun anew, beside those that kept them."""
+    shown = {}
+    for objective, row in ESTIMATORS.items():
+        again = f"{objective}_restart-mmvae_loose"
+        if again in rows():
+            shown |= {objective: row, f"{objective}, moments begun anew": again}
+    curves = {label: read_csv(FOLDER / f"learning/{row}-0.csv") for label, row in shown.items()}
+    return figures.learning_curves(
+        curves, "Real MNIST and part of SVHN: Adam's moments begun anew after the first point"
+    )
+
+
 if __name__ == "__main__":
-    for draw in (learning, experts, gradients):
+    for draw in (learning, experts, gradients, first_updates, restart):
         figures.save(FOLDER / f"{draw.__name__}.png", draw())

@@ -3,9 +3,9 @@
     python -m benchmarks.results FOLDER... --out docs/results/mnist_svhn --machine "..." [--prefix OMP_NUM_THREADS=1]
 
 Each FOLDER is a workspace of the pipeline, whose name is that of its row. Its params.yaml, data/evaluations and plots
-are read, and what benchmarks.gradients wrote there: gradients_<run>.json, and tails_<run>.json with --last. Every JSON
-file written names the command that computes it anew, the commit, the data, the budget, the seeds and the machine; the
-curves lie beside it as CSV.
+are read, and what was measured there: benchmarks.gradients wrote gradients_<run>.json, and tails_<run>.json with
+--last, benchmarks.first_updates the folder first_updates. Every JSON file written names the command that computes it
+anew, the commit, the data, the budget, the seeds and the machine; the curves lie beside it as CSV.
 """
 
 from __future__ import annotations
@@ -64,15 +64,12 @@ def command(params: dict, epochs: int, seeds: list[int], target: str, prefix: st
     return f"{prefix} dvc exp run {settings} {targets}".strip()
 
 
-def origin(
-    folder: Path, params: dict, curve: list[Content], seeds: list[int], run: str, given: argparse.Namespace
-) -> dict:
-    """What the file of a run says of where it comes from."""
+def origin(folder: Path, params: dict, seen: int, seeds: list[int], command: str, given: argparse.Namespace) -> dict:
+    """What a file says of where it comes from; `seen` pairs were trained on."""
     train = params["train"][SET]
     pairs = read_arrays(folder / f"data/pairs/{SET}.npz")
-    seen = int(curve[-1]["pairs"])
     return {
-        "command": command(params, len(curve), seeds, f"evaluate@{SET}-{run}-{{}}", given.prefix),
+        "command": command,
         "seeds": seeds,
         "commit": given.commit,
         "machine": given.machine,
@@ -96,35 +93,54 @@ def origin(
 
 
 def collect(folder: Path, given: argparse.Namespace) -> None:
-    """Everything that one workspace has: its runs, gradients, classifiers and figures."""
+    """Everything that one workspace has: its runs, gradients, first updates, classifiers and figures."""
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    about: dict = {}
     for run in RUNS:
-        paths = sorted((folder / f"data/evaluations/{SET}").glob(f"{run}_*.json"))
-        evaluations = {int(path.stem.rpartition("_")[2]): read_json(path) for path in paths}
-        if not evaluations:
-            continue
-        row = f"{folder.name}-{run}"
-        curves = {seed: read_csv(folder / f"plots/{SET}/curves/{run}_{seed}.csv") for seed in evaluations}
-        first = min(evaluations)
-        about = origin(folder, params, curves[first], sorted(evaluations), run, given)
-        write_json(given.out / f"runs/{row}.json", about | measured(curves, evaluations))
-        for kind in ("curves", "learning"):
-            for seed in evaluations:
-                copy(folder / f"plots/{SET}/{kind}/{run}_{seed}.csv", given.out / f"{kind}/{row}-{seed}.csv")
-        for kind, only in (("gradients", ""), ("tails", "--last ")):
-            if (path := folder / f"{kind}_{run}.json").exists():
-                found = read_json(path)
-                options = f"--run {run} --batches {found['batches']} {only}--out FILE"
-                then = f"python -m benchmarks.gradients --set {SET} {options}"
-                say = {"command": f"{about['command']} && {then}", "seeds": [first]}
-                write_json(given.out / f"{kind}/{row}.json", about | say | found)
+        collect_run(folder, params, run, given)
+    if (folder / "first_updates/summary.json").exists():
+        collect_first_updates(folder, params, given)
     if (judges := folder / f"metrics/{SET}/classifiers.json").exists():
         how = command(params, params["train"][SET]["epochs"], [0], f"train_classifiers@{SET}", given.prefix)
-        say = {"command": how, "budget": params["classifiers"][SET], "seeds": [0]}
-        write_json(given.out / "classifiers.json", about | say | read_json(judges))
+        say = origin(folder, params, 0, [0], how, given) | {"budget": params["classifiers"][SET]}
+        write_json(given.out / "classifiers.json", say | read_json(judges))
     for picture in (folder / f"plots/{SET}").glob("*.png"):
         copy(picture, given.out / "plots" / picture.name)
+
+
+def collect_run(folder: Path, params: dict, run: str, given: argparse.Namespace) -> None:
+    """One run over its seeds, and the gradients measured along it; nothing if it has not been evaluated."""
+    paths = sorted((folder / f"data/evaluations/{SET}").glob(f"{run}_*.json"))
+    evaluations = {int(path.stem.rpartition("_")[2]): read_json(path) for path in paths}
+    if not evaluations:
+        return
+    row, seeds = f"{folder.name}-{run}", sorted(evaluations)
+    curves = {seed: read_csv(folder / f"plots/{SET}/curves/{run}_{seed}.csv") for seed in seeds}
+    epochs, seen = len(curves[seeds[0]]), int(curves[seeds[0]][-1]["pairs"])
+    how = command(params, epochs, seeds, f"evaluate@{SET}-{run}-{{}}", given.prefix)
+    about = origin(folder, params, seen, seeds, how, given)
+    write_json(given.out / f"runs/{row}.json", about | measured(curves, evaluations))
+    for kind in ("curves", "learning"):
+        for seed in seeds:
+            copy(folder / f"plots/{SET}/{kind}/{run}_{seed}.csv", given.out / f"{kind}/{row}-{seed}.csv")
+    for kind, only in (("gradients", ""), ("tails", "--last ")):
+        if (path := folder / f"{kind}_{run}.json").exists():
+            found = read_json(path)
+            options = f"--run {run} --batches {found['batches']} {only}--out FILE"
+            say = {"command": f"{how} && python -m benchmarks.gradients --set {SET} {options}", "seeds": seeds[:1]}
+            write_json(given.out / f"{kind}/{row}.json", about | say | found)
+
+
+def collect_first_updates(folder: Path, params: dict, given: argparse.Namespace) -> None:
+    """What benchmarks.first_updates wrote."""
+    found = read_json(folder / "first_updates/summary.json")
+    seeds = [int(seed) for seed in next(iter(found["estimators"].values()))]
+    how = command(params, params["train"][SET]["epochs"], seeds, f"pair_digits@{SET}", given.prefix)
+    options = f"--updates {found['updates']} --seeds {' '.join(map(str, seeds))} --out FOLDER"
+    how += f" && python -m benchmarks.first_updates --set {SET} {options}"
+    about = origin(folder, params, found["updates"] * found["batch_size"], seeds, how, given)
+    write_json(given.out / f"first_updates/{folder.name}.json", about | found)
+    for path in sorted((folder / "first_updates").glob("*.csv")):
+        copy(path, given.out / f"first_updates/{folder.name}/{path.name}")
 
 
 def measured(curves: dict[int, list[Content]], evaluations: dict[int, Content]) -> dict:

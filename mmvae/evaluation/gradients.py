@@ -76,40 +76,34 @@ def gradients(model: MultimodalVAE, x: Inputs, noise: Tensor, bound: str, names:
 class Moments:
     """Sums over batches that are all that `summary` needs, so that no gradient has to be kept.
 
-    Batches go to GROUPS groups in turn; `sums` (GROUPS, P), `products` and `counts` (GROUPS,) belong to them.
+    Batches go to GROUPS groups in turn. Keys are estimator and modality.
+    sums: of the gradients of each group, (GROUPS, P). elements: of the squares of each weight's gradient, (P,).
+    differences: of the squares of its difference to REFERENCE, (P,). products: of each batch, the squared norm of its
+    gradient, its product with REFERENCE's and the squared norm of their difference. squares and sizes: of each pair.
     """
 
     sums: dict[tuple[str, str], Tensor] = field(default_factory=dict)
-    products: dict[tuple[str, str, str], Tensor] = field(default_factory=dict)
-    elements: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # sums of squares, of each weight: (P,)
-    differences: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # of squared differences to REFERENCE
-    counts: Tensor = field(default_factory=lambda: torch.zeros(GROUPS, dtype=torch.float64))
+    elements: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+    differences: dict[tuple[str, str], Tensor] = field(default_factory=dict)
+    products: dict[tuple[str, str], list[Tensor]] = field(default_factory=dict)
     squares: dict[tuple[str, str], list[Tensor]] = field(default_factory=dict)
-    norms: dict[tuple[str, str], list[Tensor]] = field(default_factory=dict)  # squared, of each batch
     sizes: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def add(self, batch: Gradients) -> None:
         """One more batch."""
-        group = int(self.counts.sum()) % GROUPS
-        self.counts[group] += 1
         for name, of in batch.encoders.items():
             for modality, gradient in of.items():
                 gradient, reference = (g.double().cpu() for g in (gradient, batch.encoders[REFERENCE][modality]))
-                key = (name, modality)
+                key, difference = (name, modality), gradient - reference
                 if key not in self.sums:
                     self.sums[key] = gradient.new_zeros(GROUPS, len(gradient))
                     self.elements[key] = gradient.new_zeros(len(gradient))
                     self.differences[key] = gradient.new_zeros(len(gradient))
-                self.sums[key][group] += gradient
+                products = self.products.setdefault(key, [])
+                self.sums[key][len(products) % GROUPS] += gradient
                 self.elements[key] += gradient.square()
-                self.differences[key] += (gradient - reference).square()
-                for kind, product in (
-                    ("own", gradient @ gradient),
-                    ("reference", gradient @ reference),
-                    ("difference", (gradient - reference).square().sum()),
-                ):
-                    self.products.setdefault((*key, kind), torch.zeros(GROUPS, dtype=torch.float64))[group] += product
-                self.norms.setdefault(key, []).append(gradient @ gradient)
+                self.differences[key] += difference.square()
+                products.append(torch.stack([gradient @ gradient, gradient @ reference, difference @ difference]))
                 self.squares.setdefault(key, []).append(batch.squares[name][modality].cpu())
         for modality, size in batch.sizes.items():
             self.sizes.setdefault(modality, []).append(size.cpu())
@@ -118,15 +112,15 @@ class Moments:
         """For each modality's encoder the effective sample size and, for each estimator, what its gradient is like.
 
         signal: the squared norm of the mean gradient as a share of the mean squared norm, which is 1 without noise.
-        adam: the same of each weight, averaged over the weights, each of which Adam divides by its own deviation;
-        adam_squared_bias: the squared mean difference to REFERENCE in the same units, over REFERENCE's `adam`.
-        rms: the root mean square of a weight's gradient, the median over the weights.
         squared_bias: the squared norm of the mean difference to REFERENCE over that of REFERENCE's mean; an unbiased
-        estimate, so that it may be negative. cosine: of both means. Each with the standard error of a jackknife over
-        groups of batches. heaviest: the share of all squared
-        gradients, along the posterior's parameters, that the HEAVIEST of the pairs have; heaviest_batches: the same of
-        batches and the encoder's weights. by_size: the share of them
-        that pairs have whose effective sample size is at least so much, up to the next.
+        estimate, so that it may be negative. cosine: of both means. Each of these with the standard error of a
+        jackknife over groups of batches.
+        adam: the signal of each weight by itself, averaged over the weights, each of which Adam divides by its own
+        deviation. adam_squared_bias: the squared mean difference to REFERENCE in the same units, over REFERENCE's
+        `adam`. rms: the root mean square of a weight's gradient, the median over the weights.
+        heaviest: the share of all squared gradients, along the posterior's parameters, that the HEAVIEST of the pairs
+        have. heaviest_batches: the same of batches and the encoder's weights. by_size: the share that pairs have whose
+        effective sample size is at least so much, up to the next.
         """
         return {
             modality: {
@@ -138,12 +132,27 @@ class Moments:
         }
 
     def _summary(self, name: str, modality: str) -> dict:
+        key = (name, modality)
+        squares = torch.cat(self.squares[key])
+        return {
+            **self._of_means(name, modality),
+            **self._of_weights(name, modality),
+            "heaviest": _heaviest(squares),
+            "heaviest_batches": _heaviest(torch.stack(self.products[key])[:, 0]),
+            "by_size": _shares(torch.cat(self.sizes[modality]), squares),
+        }
+
+    def _of_means(self, name: str, modality: str) -> dict:
+        """signal, squared_bias and cosine: of whole gradients."""
         own, reference = self.sums[name, modality], self.sums[REFERENCE, modality]
-        products = {kind: self.products[name, modality, kind] for kind in ("own", "reference", "difference")}
-        theirs = self.products[REFERENCE, modality, "own"]
+        products, theirs = (torch.stack(self.products[n, modality]) for n in (name, REFERENCE))
+        group_of = torch.arange(len(products)) % GROUPS
+        counts = group_of.bincount(minlength=GROUPS)
+        norms, crossed, differences = products.new_zeros(GROUPS, 3).index_add(0, group_of, products).T
+        reference_norms = theirs.new_zeros(GROUPS, 3).index_add(0, group_of, theirs)[:, 0]
 
         def estimate(groups: Tensor) -> dict[str, float]:
-            count = self.counts[groups].sum()
+            count = counts[groups].sum()
 
             def mean_product(first: Tensor, second: Tensor, same: Tensor) -> float:
                 """The product of two means, from different batches alone, so that their noise does not enter."""
@@ -151,11 +160,11 @@ class Moments:
                     (first[groups].sum(0) @ second[groups].sum(0) - same[groups].sum()) / (count * (count - 1))
                 )
 
-            signal = mean_product(own, own, products["own"])
-            unbiased = mean_product(reference, reference, theirs)
-            difference = mean_product(own - reference, own - reference, products["difference"])
-            both = mean_product(own, reference, products["reference"])
-            noise = float(products["own"][groups].sum() / count)
+            signal = mean_product(own, own, norms)
+            unbiased = mean_product(reference, reference, reference_norms)
+            difference = mean_product(own - reference, own - reference, differences)
+            both = mean_product(own, reference, crossed)
+            noise = float(norms[groups].sum() / count)
             return {
                 "signal": signal / noise if noise else 0.0,
                 "squared_bias": difference / unbiased if unbiased else 0.0,
@@ -164,27 +173,28 @@ class Moments:
 
         everything = torch.arange(GROUPS)
         left_out = [estimate(everything[everything != group]) for group in range(GROUPS)]
-        result = {
+        return {
             key: {"mean": value, "standard_error": _jackknife([part[key] for part in left_out])}
             for key, value in estimate(everything).items()
         }
-        elements, count = self.elements[name, modality], self.counts.sum()
+
+    def _of_weights(self, name: str, modality: str) -> dict:
+        """adam, adam_squared_bias and rms: of each weight by itself."""
+        own, reference = self.sums[name, modality], self.sums[REFERENCE, modality]
+        elements, theirs = self.elements[name, modality], self.elements[REFERENCE, modality]
+        count = len(self.products[name, modality])
         seen = elements > 0  # a weight behind a unit that is never active has no gradient
 
-        def of_weights(sums: Tensor, squares: Tensor, scale: Tensor) -> float:
-            """Squared means, from different batches alone, in units of mean squares; averaged over the weights."""
+        def squared_means(sums: Tensor, squares: Tensor, scale: Tensor) -> float:
+            """From different batches alone, in units of mean squares; averaged over the weights."""
             return float(((sums.sum(0).square() - squares) / (count - 1) / scale)[seen].mean())
 
-        result["adam"] = of_weights(own, elements, elements)
-        result["adam_squared_bias"] = of_weights(
-            own - reference, self.differences[name, modality], self.elements[REFERENCE, modality]
-        ) / of_weights(reference, self.elements[REFERENCE, modality], self.elements[REFERENCE, modality])
-        result["rms"] = float((elements[seen] / count).sqrt().median())
-        squares = torch.cat(self.squares[name, modality])
-        result["heaviest"] = _heaviest(squares)
-        result["heaviest_batches"] = _heaviest(torch.stack(self.norms[name, modality]))
-        result["by_size"] = _shares(torch.cat(self.sizes[modality]), squares)
-        return result
+        bias = squared_means(own - reference, self.differences[name, modality], theirs)
+        return {
+            "adam": squared_means(own, elements, elements),
+            "adam_squared_bias": bias / squared_means(reference, theirs, theirs),
+            "rms": float((elements[seen] / count).sqrt().median()),
+        }
 
 
 def _shares(sizes: Tensor, of: Tensor) -> dict[str, float]:
