@@ -107,6 +107,12 @@ def tasks(work: Path, tiny: bool) -> list[Task]:
         command = ("-m", "benchmarks.gradients", "--set", SET, "--run", run, "--batches", batches, "--out", made)
         return Task(f"{variant}: gradients {run}", folder, command, folder / made)
 
+    def first_updates() -> Task:
+        folder, made = work / MAIN, "first_updates/summary.json"
+        many = ("--updates", "3") if tiny else ("--updates", "100", "--seeds", "0", "1", "2")
+        command = ("-m", "benchmarks.first_updates", "--set", SET, *many, "--out", "first_updates")
+        return Task(f"{MAIN}: first updates", folder, command, folder / made)
+
     few = ("--steps", "1", "--repeats", "1", "--warm-up", "1") if tiny else ("--steps", "20", "--repeats", "9")
     todo = [
         stage(MAIN, "download", made=f"data/raw/{SET}/svhn/train_32x32.mat"),
@@ -126,6 +132,8 @@ def tasks(work: Path, tiny: bool) -> list[Task]:
         ]
         if number < len(ESTIMATORS):
             todo.append(gradients(variant, run))
+        if number == len(ESTIMATORS):
+            todo.append(first_updates())
         if number == 1:
             todo.append(benchmark("evaluation", "--json", *(("--samples", "5", "--pairs", "5") if tiny else ())))
     return [*todo, benchmark("scaling", *(("--updates", "1", "--repeats", "1") if tiny else ()))]

@@ -33,7 +33,9 @@ NAMES = ("mnist", "svhn")
 
 @cache
 def document(name: str) -> dict:
-    """A JSON file beside the template, by its path without the suffix."""
+    """A JSON file beside the template, by its path without the suffix; or a curve, its rows by pairs seen."""
+    if (curve := FOLDER / f"{name}.csv").exists():
+        return {f"{row['pairs']:.0f}": row for row in read_csv(curve)}
     return read_json(FOLDER / f"{name}.json")
 
 
@@ -67,7 +69,7 @@ def interval(name: str, place: str) -> str:
 def with_error(name: str, place: str) -> str:
     """A mean over test pairs, +- the half-width of its 95 % interval."""
     value = leaf(name, place)
-    return f"{value['mean']:.1f} ± {NORMAL_95 * value['standard_error']:.1f}"
+    return f"{value['mean']:z.1f} ± {NORMAL_95 * value['standard_error']:.1f}"
 
 
 FORMATS: dict[str, Callable[[str, str], str]] = {
@@ -148,6 +150,17 @@ def coherence_row(name: str) -> list[str]:
     ]
 
 
+def earlier(row: str, other: str) -> list[list[str]]:
+    """A line for MMVAE's `row` after as many pairs as an `other` row has, if that is not its end."""
+    pairs = document(f"runs/{other}")["budget"]["pairs"]
+    if pairs == document(f"runs/{row}")["budget"]["pairs"]:
+        return []
+    point = f"learning/{row}-0"
+    cells = [share(point, f"{pairs}.{key}") for key in (*DIRECTIONS, "joint")]
+    entropies = [FORMATS["2"](point, f"{pairs}.entropy_{name}") for name in NAMES]
+    return [[f"the same after {pairs:,} pairs", *cells, *entropies]]
+
+
 def published_row(place: str) -> list[str]:
     return [share("paper", f"{place}.{key}") for key in (*DIRECTIONS, "joint")]
 
@@ -162,6 +175,7 @@ COHERENCE = ["", "M to S", "S to M", "joint", "entropy of draws, M", "S"]
 def table2() -> str:
     body = [["MMVAE, the paper", *published_row("table2.mmvae"), "", ""]]
     body += [["MMVAE, here", *coherence_row(f"runs/{MAIN}-mmvae_loose"), *entropies(f"runs/{MAIN}-mmvae_loose")]]
+    body += earlier(f"{MAIN}-mmvae_loose", f"{MAIN}-mvae_poe")
     body += [["MVAE, the paper", *published_row("table2.mvae"), "", ""]]
     for label, run in (("MVAE, here", "mvae_poe"), ("MVAE's recipe with a mixture, here", "mvae_moe")):
         if f"{MAIN}-{run}" in rows():
@@ -197,15 +211,16 @@ def table5() -> str:
         file = f"runs/{MAIN}-mmvae_{bound}"
         body.append([f"{bound}, the paper", *published_row(f"table5.{bound}"), "", ""])
         body.append([f"{bound}, here", *coherence_row(file), *entropies(file)])
+        body += earlier(f"{MAIN}-mmvae_{bound}", f"{MAIN}-mmvae_tight")
     return markdown(COHERENCE, body)
 
 
 def table_estimators() -> str:
-    body = [["the paper", *published_row("table2.mmvae"), "", ""]]
+    body = [["the paper", FORMATS["int"]("paper", "pairs"), *published_row("table2.mmvae"), "", ""]]
     for objective, row in ESTIMATORS.items():
         file = f"runs/{row}"
-        body.append([f"`{objective}`", *coherence_row(file), *entropies(file)])
-    return markdown(COHERENCE, body)
+        body.append([f"`{objective}`", FORMATS["int"](file, "budget.pairs"), *coherence_row(file), *entropies(file)])
+    return markdown(["", "pairs", *COHERENCE[1:]], body)
 
 
 def table_latents() -> str:
@@ -223,14 +238,9 @@ def table_latents() -> str:
     return markdown(header, body)
 
 
-def learned(row: str, pairs: int) -> dict:
-    """The point of a row's learning curve after so many pairs."""
-    return next(point for point in read_csv(FOLDER / f"learning/{row}-0.csv") if point["pairs"] == pairs)
-
-
 def table_restart() -> str:
     """Each estimator with and without a restart of Adam's moments, after the same number of pairs."""
-    header = ["", "Adam's moments", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
+    header = ["", "Adam's moments", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
     keys = (*DIRECTIONS, "joint", *(f"latent_accuracy_{name}" for name in NAMES))
     body = []
     for objective, row in ESTIMATORS.items():
@@ -239,30 +249,27 @@ def table_restart() -> str:
             continue
         pairs = document(f"runs/{again}")["budget"]["pairs"]
         for label, of in (("kept", row), ("begun anew", again)):
-            point = learned(of, pairs)
-            body.append([f"`{objective}`", label, *(f"{100 * point[key]:.1f}" for key in keys)])
+            cells = [share(f"learning/{of}-0", f"{pairs}.{key}") for key in keys]
+            body.append([f"`{objective}`", label, f"{pairs:,}", *cells])
     return markdown(header, body)
 
 
 def table_first_updates() -> str:
-    """The location layers in the first updates, the smallest and largest of all seeds; K = 30 where there is one."""
-    header = [
-        "K",
-        "encoder",
-        "estimator",
-        "smallest scale",
-        "largest gradient",
-        "usual gradient",
-        "root of AMSGrad's largest moment",
-    ]
+    """The location layers in the first updates: the smallest and the largest of all seeds."""
+    header = ["K", "encoder", "estimator", "smallest scale", "largest gradient", "usual gradient"]
+    header += ["AMSGrad's moment", "times `iwae`'s"]
     keys = ("smallest_scale", "loc_largest", "loc_usual", "loc_moment")
     body = []
-    for name in sorted((FOLDER / "first_updates").glob("*.json")):
-        about = document(f"first_updates/{name.stem}")
+    for path in sorted((FOLDER / "first_updates").glob("*.json")):
+        about = document(f"first_updates/{path.stem}")
         for modality in NAMES:
             for estimator, seeds in about["estimators"].items():
                 cells = [_range([of[modality][key] for of in seeds.values()]) for key in keys]
-                body.append([str(about["particles"]), modality, f"`{estimator}`", *cells])
+                plain = about["estimators"]["iwae"]
+                ratios = [
+                    of[modality]["loc_moment"] / plain[seed][modality]["loc_moment"] for seed, of in seeds.items()
+                ]
+                body.append([str(about["particles"]), modality, f"`{estimator}`", *cells, _range(ratios)])
     return markdown(header, body)
 
 
@@ -313,7 +320,7 @@ def table_gradients() -> str:
             for estimator, values in measured["estimators"].items():
                 cells = [_percent(values["signal"]), _percent(values["squared_bias"])]
                 cells += [f"{values['cosine']['mean']:.2f}", f"{100 * values['adam']:.1f}"]
-                cells += [f"{100 * values['adam_squared_bias']:.1f}"]
+                cells += [f"{100 * values['adam_squared_bias']:z.1f}"]
                 cells += [f"{values['rms']:.4f}", f"{100 * values['heaviest']:.0f}"]
                 body.append(
                     [f"`{leaf(name, 'trained_with')}`", f"{int(pairs):,}", modality, size, f"`{estimator}`", *cells]
@@ -322,12 +329,13 @@ def table_gradients() -> str:
 
 
 def _percent(value: dict) -> str:
-    return f"{100 * value['mean']:.1f} ± {100 * NORMAL_95 * value['standard_error']:.1f}"
+    return f"{100 * value['mean']:z.1f} ± {100 * NORMAL_95 * value['standard_error']:.1f}"
 
 
 def table_summary() -> str:
     """What the README quotes."""
-    body = [["the paper, MMVAE", *published_row("table2.mmvae")]]
+    paper = FORMATS["int"]("paper", "pairs")
+    body = [["the paper, MMVAE", paper, *published_row("table2.mmvae")]]
     for row, label in {
         ESTIMATORS["iwae"]: "MMVAE, `iwae`",
         ESTIMATORS["dreg_mixture"]: "MMVAE, `dreg_mixture`",
@@ -337,9 +345,10 @@ def table_summary() -> str:
         f"{MAIN}-mvae_poe": "MVAE",
     }.items():
         places = [f"coherence.strong.{key}" for key in (*(f"cross.{d}" for d in DIRECTIONS), "joint")]
-        body.append([label, *(interval(f"runs/{row}", place) for place in places)])
-    body.insert(-1, ["the paper, MVAE", *published_row("table2.mvae")])
-    return markdown(["", "MNIST to SVHN", "SVHN to MNIST", "joint"], body)
+        pairs = FORMATS["int"](f"runs/{row}", "budget.pairs")
+        body.append([label, pairs, *(interval(f"runs/{row}", place) for place in places)])
+    body.insert(-1, ["the paper, MVAE", paper, *published_row("table2.mvae")])
+    return markdown(["", "pairs", "MNIST to SVHN", "SVHN to MNIST", "joint"], body)
 
 
 TABLES = {

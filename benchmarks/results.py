@@ -68,6 +68,7 @@ def origin(folder: Path, params: dict, seen: int, seeds: list[int], command: str
     """What a file says of where it comes from; `seen` pairs were trained on."""
     train = params["train"][SET]
     pairs = read_arrays(folder / f"data/pairs/{SET}.npz")
+    restart_after = params.get("optimiser", {}).get("restart_after", 0)
     return {
         "command": command,
         "seeds": seeds,
@@ -84,6 +85,7 @@ def origin(folder: Path, params: dict, seen: int, seeds: list[int], command: str
             "updates": seen // train["batch_size"],
             "batch_size": train["batch_size"],
             "particles": train["particles"],
+            "restarted_after_pairs": restart_after * (train["pairs_per_epoch"] or len(pairs["train/mnist"])),
             "share_of_the_papers_pairs": seen / PAPER_PAIRS,
             "joint_samples": params["evaluate"][SET]["joint_samples"],
             "likelihood_samples": params["evaluate"][SET]["likelihood_samples"],
