@@ -161,6 +161,7 @@ def extension(*records, kind=tarfile.XHDTYPE):
 
 
 NUMBERS = b"1" * archives.HEADER_LIMIT
+TWICE = "is there twice|invalid header"  # Python 3.11.2 reads no such header, later ones what follows it
 SPARSE = ("GNU.sparse.major=1", "GNU.sparse.minor=0")
 
 
@@ -168,7 +169,7 @@ SPARSE = ("GNU.sparse.major=1", "GNU.sparse.minor=0")
     ("what", "content", "message"),
     [
         ("header of a megabyte", header("x", 1 << 20, tarfile.XHDTYPE) + b"1" * (1 << 20), "a header claims 1048576"),
-        ("header slow to read", header("x", len(NUMBERS), tarfile.XHDTYPE) + NUMBERS + header("a"), "is there twice"),
+        ("header slow to read", header("x", len(NUMBERS), tarfile.XHDTYPE) + NUMBERS + header("a"), TWICE),
         ("negative size", header("a", -1024), "a header claims -1024 bytes"),
         ("negative size", extension("size=-1") + header("a"), "member 'a' is sparse, or of -1 bytes"),
         ("negative size", extension("size=-1", kind=tarfile.XGLTYPE) + header("a"), "is sparse, or of -1 bytes"),
@@ -188,6 +189,6 @@ SPARSE = ("GNU.sparse.major=1", "GNU.sparse.minor=0")
 )
 @pytest.mark.faults
 def test_headers_that_lie(path, fault, what, content, message):
-    path.write_bytes(gzip.compress(header("a") * (message == "is there twice") + content + bytes(1024)))
+    path.write_bytes(gzip.compress(header("a") * (message == TWICE) + content + bytes(1024)))
     with fault(f"archives: {what}"), time_limit():
         refused(path, message)

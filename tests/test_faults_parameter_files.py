@@ -76,11 +76,12 @@ def test_the_whole_file_damaged(name, file, fault):
 
 
 def bomb(item: str) -> str:
-    """Section after section, each with nine aliases of the one before: nine to the fifteenth in all."""
+    """Section after section, each with nine aliases of the one before: in all nine to the power of their number."""
     names = reversed([f.name for f in fields(Params)])
     return "".join(f"{name}: &a{i} {item.replace('*', f'*a{i - 1}') if i else '[0]'}\n" for i, name in enumerate(names))
 
 
+LAST = len(fields(Params)) - 1
 LISTS, MERGES = bomb("[*, *, *, *, *, *, *, *, *]"), bomb("{<<: [*, *, *, *, *, *, *, *, *]}")
 FILES = {  # fault -> content, what the message says
     "empty file": [(b"", "it is empty"), (b"\n# nothing\n", "it is empty"), (b"---\n...\n", "the file is None")],
@@ -114,12 +115,12 @@ FILES = {  # fault -> content, what the message says
         *((f"{TEXT}# {mark}".encode(), f"it has {mark!r} in line {len(LINES) + 1}; ") for mark in "\x85\u2028\u2029"),
     ],
     "alias bomb": [
-        (LISTS.encode(), "digit_sets is '&a15'; allowed: no anchors and aliases"),
-        (LISTS.replace("&a15", "").encode(), "digit_sets[0] is '&a14'; allowed: no anchors and aliases"),
-        (LISTS.replace("&a15", "!x").encode(), "digit_sets is 'a list of 9', read as '!x'; allowed: "),
-        (LISTS.encode() + b"? [*a15]\n: 1", "unknown key 'a list of 1'"),
-        (MERGES.encode(), "digit_sets is '&a15'; allowed: no anchors and aliases"),
-        (LISTS.replace("&a15", "").replace("&a14", "&a15 &a15").encode(), "it is not valid YAML"),
+        (LISTS.encode(), f"digit_sets is '&a{LAST}'; allowed: no anchors and aliases"),
+        (LISTS.replace(f"&a{LAST}", "").encode(), f"digit_sets[0] is '&a{LAST - 1}'; allowed: no anchors and aliases"),
+        (LISTS.replace(f"&a{LAST}", "!x").encode(), "digit_sets is 'a list of 9', read as '!x'; allowed: "),
+        (LISTS.encode() + f"? [*a{LAST}]\n: 1".encode(), "unknown key 'a list of 1'"),
+        (MERGES.encode(), f"digit_sets is '&a{LAST}'; allowed: no anchors and aliases"),
+        (LISTS.replace(f"&a{LAST}", "").replace(f"&a{LAST - 1}", "&a &a").encode(), "it is not valid YAML"),
     ],
     "nested without end": [
         (content.encode(), "nested too deeply")
