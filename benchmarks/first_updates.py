@@ -2,9 +2,9 @@
 
     python -m benchmarks.first_updates --set mnist_svhn --updates 100 --seeds 0 1 2 --out FOLDER
 
-Run it where params.yaml and the pairs are: each training starts as MMVAE's does under the loose bound with this
-objective and seed, and is followed update by update. FOLDER/summary.json has what stands out, and
-FOLDER/<estimator>_<seed>.csv every update.
+Run it where params.yaml and the pairs are: each training starts as that of MMVAE under the loose bound does with this
+estimator for an objective and this seed. FOLDER/summary.json has what stands out, FOLDER/<estimator>_<seed>.csv every
+update.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ def main() -> None:
     params, device = config.load(), find_device()
     train = params.train[given.set]
     pairs = inputs.paired(given.set, device)
-    modalities = runs.modalities(given.set, None)
+    modalities, budget = runs.modalities(given.set, None), runs.budget(train, params.optimiser)
+    training = pairs.split("train", tuple(modalities))
     found: dict[str, dict] = {}
     for seed, name in tqdm([(seed, name) for seed in given.seeds for name in COMPARED], unit="training"):
         torch.manual_seed(seed)
         model = models.build(runs.model_config(pairs, modalities, params.networks[given.set], "mmvae")).to(device)
         loss = importance_weighted(name, "loose", train.particles, device)
-        budget = runs.budget(train, params.optimiser)
-        rows = follow(model, loss, pairs.split("train", tuple(modalities)), budget, given.updates, seed)
+        rows = follow(model, loss, training, budget, given.updates, seed)
         write_csv(given.out / f"{name}_{seed}.csv", rows)
         found.setdefault(name, {})[str(seed)] = {modality: summary(rows, modality) for modality in modalities}
     about = {"updates": given.updates, "particles": train.particles, "batch_size": train.batch_size}

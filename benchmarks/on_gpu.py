@@ -132,7 +132,7 @@ def tasks(work: Path, tiny: bool) -> list[Task]:
         ]
         if number < len(ESTIMATORS):
             todo.append(gradients(variant, run))
-        if number == len(ESTIMATORS):
+        if number == len(ESTIMATORS) - 1:
             todo.append(first_updates())
         if number == 1:
             todo.append(benchmark("evaluation", "--json", *(("--samples", "5", "--pairs", "5") if tiny else ())))

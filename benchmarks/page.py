@@ -26,6 +26,7 @@ TEMPLATE, PAGE = FOLDER / "page.md", ROOT / "docs/results.md"
 FIELD = re.compile(r"\{\{ *(\S+) +(\S+?)(?: +(\S+))? *\}\}")
 NORMAL_95 = 1.96
 ESTIMATORS = {objective: f"{objective}-mmvae_loose" for objective in COMPARED}
+RESTARTED = {objective: f"{objective}_restart-mmvae_loose" for objective in COMPARED}  # where it was run
 MAIN = "iwae"  # whose workspace also has the other models, and the tables of the pipeline
 DIRECTIONS = ("mnist_to_svhn", "svhn_to_mnist")
 NAMES = ("mnist", "svhn")
@@ -155,10 +156,10 @@ def earlier(row: str, other: str) -> list[list[str]]:
     pairs = document(f"runs/{other}")["budget"]["pairs"]
     if pairs == document(f"runs/{row}")["budget"]["pairs"]:
         return []
-    point = f"learning/{row}-0"
-    cells = [share(point, f"{pairs}.{key}") for key in (*DIRECTIONS, "joint")]
-    entropies = [FORMATS["2"](point, f"{pairs}.entropy_{name}") for name in NAMES]
-    return [[f"the same after {pairs:,} pairs", *cells, *entropies]]
+    curve = f"learning/{row}-0"
+    shares = [share(curve, f"{pairs}.{key}") for key in (*DIRECTIONS, "joint")]
+    nats = [FORMATS["2"](curve, f"{pairs}.entropy_{name}") for name in NAMES]
+    return [[f"the same after {pairs:,} pairs", *shares, *nats]]
 
 
 def published_row(place: str) -> list[str]:
@@ -243,12 +244,11 @@ def table_restart() -> str:
     header = ["", "Adam's moments", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
     keys = (*DIRECTIONS, "joint", *(f"latent_accuracy_{name}" for name in NAMES))
     body = []
-    for objective, row in ESTIMATORS.items():
-        again = f"{objective}_restart-mmvae_loose"
+    for objective, again in RESTARTED.items():
         if again not in rows():
             continue
         pairs = document(f"runs/{again}")["budget"]["pairs"]
-        for label, of in (("kept", row), ("begun anew", again)):
+        for label, of in (("kept", ESTIMATORS[objective]), ("begun anew", again)):
             cells = [share(f"learning/{of}-0", f"{pairs}.{key}") for key in keys]
             body.append([f"`{objective}`", label, f"{pairs:,}", *cells])
     return markdown(header, body)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.page import DIRECTIONS, ESTIMATORS, FOLDER, MAIN, NAMES, document, rows
+from benchmarks.page import DIRECTIONS, ESTIMATORS, FOLDER, MAIN, NAMES, RESTARTED, document, rows
 from mmvae import figures
 from mmvae.evaluation.gradients import COMPARED
 from mmvae.figures import COLOURS
@@ -44,10 +45,7 @@ def experts() -> Figure:
                 values = [point[f"entropy_{name}" if name else key] for point in curve]
                 label = objective if style == "-" else None
                 panel.plot([point["pairs"] for point in curve], values, style, color=colour, label=label)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
-    figure.suptitle("Real MNIST and part of SVHN: how the experts stand", fontsize=13)
-    return figure
+    return _entitled(figure, axes[0, 0], "Real MNIST and part of SVHN: how the experts stand")
 
 
 def gradients() -> Figure:
@@ -73,10 +71,7 @@ def gradients() -> Figure:
                 means, errors = ([100 * value[part] for value in values] for part in ("mean", "standard_error"))
                 style = {"fmt": "o-", "ms": 3, "capsize": 2, "color": colour, "label": estimator}
                 panel.errorbar(list(epochs), means, errors, **style)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
-    figure.suptitle("Gradients of the encoders, every estimator on the same pairs and particles", fontsize=13)
-    return figure
+    return _entitled(figure, axes[0, 0], "Gradients of the encoders, every estimator on the same pairs and particles")
 
 
 def first_updates() -> Figure:
@@ -102,23 +97,27 @@ def first_updates() -> Figure:
                     panel.plot(updates, values, lw=width, alpha=opacity, color=colour, label=label)
             if line is axes[-1]:
                 panel.set_xlabel("update")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
-    figure.suptitle("The first updates of a training (one thick line for seed 0, thin ones for others)", fontsize=13)
-    return figure
+    return _entitled(figure, axes[0, 0], "The first updates of a training (thick: seed 0, thin: other seeds)")
 
 
 def restart() -> Figure:
     """The learning curves of trainings whose moments were begun anew, beside those that kept them."""
     shown = {}
-    for objective, row in ESTIMATORS.items():
-        again = f"{objective}_restart-mmvae_loose"
+    for objective, again in RESTARTED.items():
         if again in rows():
-            shown |= {objective: row, f"{objective}, moments begun anew": again}
+            shown |= {objective: ESTIMATORS[objective], f"{objective}, moments begun anew": again}
     curves = {label: read_csv(FOLDER / f"learning/{row}-0.csv") for label, row in shown.items()}
     return figures.learning_curves(
         curves, "Real MNIST and part of SVHN: Adam's moments begun anew after the first point"
     )
+
+
+def _entitled(figure: Figure, panel: Axes, title: str) -> Figure:
+    """With a title, and the lines of one panel as the legend of all."""
+    handles, labels = panel.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
+    figure.suptitle(title, fontsize=13)
+    return figure
 
 
 if __name__ == "__main__":

@@ -64,13 +64,13 @@ def command(params: dict, epochs: int, seeds: list[int], target: str, prefix: st
     return f"{prefix} dvc exp run {settings} {targets}".strip()
 
 
-def origin(folder: Path, params: dict, seen: int, seeds: list[int], command: str, given: argparse.Namespace) -> dict:
-    """What a file says of where it comes from; `seen` pairs were trained on."""
+def origin(folder: Path, params: dict, seen: int, seeds: list[int], how: str, given: argparse.Namespace) -> dict:
+    """What a file says of where it comes from: `seen` pairs were trained on, and the command `how` does it anew."""
     train = params["train"][SET]
     pairs = read_arrays(folder / f"data/pairs/{SET}.npz")
     restart_after = params.get("optimiser", {}).get("restart_after", 0)
     return {
-        "command": command,
+        "command": how,
         "seeds": seeds,
         "commit": given.commit,
         "machine": given.machine,

@@ -28,7 +28,7 @@ def adam(model: MultimodalVAE, learning_rate: float, amsgrad: bool) -> torch.opt
 
 @torch.no_grad()
 def restart(optimiser: torch.optim.Optimizer) -> None:
-    """Forget all moments, in place: a captured graph reads them where they are."""
+    """Forget all moments and how many steps made them, in place: a captured graph reads them where they are."""
     for state in optimiser.state.values():
         for value in state.values():
             value.zero_()
