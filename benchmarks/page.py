@@ -27,6 +27,7 @@ FIELD = re.compile(r"\{\{ *(\S+) +(\S+?)(?: +(\S+))? *\}\}")
 NORMAL_95 = 1.96
 ESTIMATORS = {objective: f"{objective}-mmvae_loose" for objective in COMPARED}
 RESTARTED = {objective: f"{objective}_restart-mmvae_loose" for objective in COMPARED}  # where it was run
+ELBO = "elbo-mmvae_loose"
 MAIN = "iwae"  # whose workspace also has the other models, and the tables of the pipeline
 DIRECTIONS = ("mnist_to_svhn", "svhn_to_mnist")
 NAMES = ("mnist", "svhn")
@@ -151,15 +152,22 @@ def coherence_row(name: str) -> list[str]:
     ]
 
 
-def earlier(row: str, other: str) -> list[list[str]]:
-    """A line for MMVAE's `row` after as many pairs as an `other` row has, if that is not its end."""
-    pairs = document(f"runs/{other}")["budget"]["pairs"]
-    if pairs == document(f"runs/{row}")["budget"]["pairs"]:
-        return []
+def length(row: str) -> int:
+    """Pairs that a row was trained on."""
+    return document(f"runs/{row}")["budget"]["pairs"]
+
+
+def on_the_way(row: str, pairs: int) -> list[str]:
+    """A row's cells of coherence and entropy after so many pairs, from its learning curve."""
     curve = f"learning/{row}-0"
     shares = [share(curve, f"{pairs}.{key}") for key in (*DIRECTIONS, "joint")]
-    nats = [FORMATS["2"](curve, f"{pairs}.entropy_{name}") for name in NAMES]
-    return [[f"the same after {pairs:,} pairs", *shares, *nats]]
+    return [*shares, *(FORMATS["2"](curve, f"{pairs}.entropy_{name}") for name in NAMES)]
+
+
+def earlier(row: str, other: str) -> list[list[str]]:
+    """A line for MMVAE's `row` after as many pairs as an `other` row has, if that is not its end."""
+    pairs = length(other)
+    return [] if pairs == length(row) else [[f"the same after {pairs:,} pairs", *on_the_way(row, pairs)]]
 
 
 def published_row(place: str) -> list[str]:
@@ -221,12 +229,16 @@ def table_estimators() -> str:
     for objective, row in ESTIMATORS.items():
         file = f"runs/{row}"
         body.append([f"`{objective}`", FORMATS["int"](file, "budget.pairs"), *coherence_row(file), *entropies(file)])
+    least = min(map(length, ESTIMATORS.values()))
+    for objective, row in ESTIMATORS.items():
+        if length(row) > least:
+            body.append([f"`{objective}`", f"{least:,}", *on_the_way(row, least)])
     return markdown(["", "pairs", *COHERENCE[1:]], body)
 
 
 def table_latents() -> str:
     """Latent accuracy, likelihood, and how the experts stand, of each estimator."""
-    header = ["", "latent accuracy, M", "S", "log p(m, n)", "bound, validation", "effective sample size"]
+    header = ["", "pairs", "latent accuracy, M", "S", "log p(m, n)", "bound, validation", "effective sample size"]
     header += ["share of M's expert", "posterior entropy, M", "S"]
     body = []
     for objective, row in ESTIMATORS.items():
@@ -235,7 +247,22 @@ def table_latents() -> str:
         cells += [with_error(file, "likelihood.joint"), FORMATS["1"](file, "curve_end.bound_validation")]
         cells += [FORMATS["2"](file, "curve_end.ess"), FORMATS["2"](file, "curve_end.share_mnist")]
         cells += [FORMATS["1"](file, f"curve_end.entropy_{name}") for name in NAMES]
-        body.append([f"`{objective}`", *cells])
+        body.append([f"`{objective}`", f"{length(row):,}", *cells])
+    return markdown(header, body)
+
+
+def table_elbo() -> str:
+    """The ELBO beside the estimators, after as many pairs as it has."""
+    header = ["", "pairs", "posterior entropy, M", "S", "weight of M's expert, %", "M to S", "S to M", "joint"]
+    header += ["latent accuracy, M", "S"]
+    keys = (*DIRECTIONS, "joint", *(f"latent_accuracy_{name}" for name in NAMES))
+    pairs = length(ELBO)
+    body = []
+    for objective, row in {"elbo": ELBO, **ESTIMATORS}.items():
+        cells = [FORMATS["1"](f"curves/{row}-0", f"{pairs}.entropy_{name}") for name in NAMES]
+        cells += [share(f"curves/{row}-0", f"{pairs}.share_mnist")]
+        cells += [share(f"learning/{row}-0", f"{pairs}.{key}") for key in keys]
+        body.append([f"`{objective}`", f"{pairs:,}", *cells])
     return markdown(header, body)
 
 
@@ -247,7 +274,7 @@ def table_restart() -> str:
     for objective, again in RESTARTED.items():
         if again not in rows():
             continue
-        pairs = document(f"runs/{again}")["budget"]["pairs"]
+        pairs = length(again)
         for label, of in (("kept", ESTIMATORS[objective]), ("begun anew", again)):
             cells = [share(f"learning/{of}-0", f"{pairs}.{key}") for key in keys]
             body.append([f"`{objective}`", label, f"{pairs:,}", *cells])
@@ -364,6 +391,7 @@ TABLES = {
     "gradients": table_gradients,
     "first_updates": table_first_updates,
     "restart": table_restart,
+    "elbo": table_elbo,
 }
 
 

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.page import DIRECTIONS, ESTIMATORS, FOLDER, MAIN, NAMES, RESTARTED, document, rows
+from benchmarks.page import DIRECTIONS, ELBO, ESTIMATORS, FOLDER, MAIN, NAMES, RESTARTED, document, rows
 from mmvae import figures
 from mmvae.evaluation.gradients import COMPARED
 from mmvae.figures import COLOURS
@@ -39,13 +39,14 @@ def experts() -> Figure:
     for panel, (key, title) in zip(axes.flat, titles.items(), strict=True):
         panel.set_title(title, fontsize=11)
         figures.pairs_axis(panel, [row["pairs"] for row in kept])
-        for colour, (objective, row) in zip(COLOURS, ESTIMATORS.items(), strict=False):
+        shown = ESTIMATORS | ({"elbo": ELBO} if key in ("share_mnist", "entropy") else {})  # it has one particle
+        for colour, (objective, row) in zip(COLOURS, shown.items(), strict=False):
             curve = read_csv(FOLDER / f"curves/{row}-0.csv")
             for name, style in DASHES.items() if key == "entropy" else {None: "-"}.items():
                 values = [point[f"entropy_{name}" if name else key] for point in curve]
                 label = objective if style == "-" else None
                 panel.plot([point["pairs"] for point in curve], values, style, color=colour, label=label)
-    return _entitled(figure, axes[0, 0], "Real MNIST and part of SVHN: how the experts stand")
+    return _entitled(figure, axes[1, 1], "Real MNIST and part of SVHN: how the experts stand")
 
 
 def gradients() -> Figure:
