@@ -102,15 +102,22 @@ def first_updates() -> Figure:
 
 
 def restart() -> Figure:
-    """The learning curves of trainings whose moments were begun anew, beside those that kept them."""
-    shown = {}
-    for objective, again in RESTARTED.items():
-        if again in rows():
-            shown |= {objective: ESTIMATORS[objective], f"{objective}, moments begun anew": again}
-    curves = {label: read_csv(FOLDER / f"learning/{row}-0.csv") for label, row in shown.items()}
-    return figures.learning_curves(
-        curves, "Real MNIST and part of SVHN: Adam's moments begun anew after the first point"
-    )
+    """Cross coherence and latent accuracy of trainings whose moments were begun anew, beside those that kept them."""
+    titles = {"mnist_to_svhn": "MNIST to SVHN, %", "svhn_to_mnist": "SVHN to MNIST, %"}
+    titles |= {f"latent_accuracy_{name}": f"latent accuracy of {name.upper()}, %" for name in NAMES}
+    kept = read_csv(FOLDER / f"learning/{ESTIMATORS[MAIN]}-0.csv")
+    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    for panel, (key, title) in zip(axes.flat, titles.items(), strict=True):
+        panel.set_title(title, fontsize=11)
+        panel.set_ylim(0, 100)
+        figures.pairs_axis(panel, [row["pairs"] for row in kept])
+        for colour, objective in zip(COLOURS, ESTIMATORS, strict=False):
+            for row, style, label in ((ESTIMATORS[objective], "o-", objective), (RESTARTED[objective], "s--", None)):
+                if row in rows():
+                    curve = read_csv(FOLDER / f"learning/{row}-0.csv")
+                    values = [100 * point[key] for point in curve]
+                    panel.plot([point["pairs"] for point in curve], values, style, ms=4, color=colour, label=label)
+    return _entitled(figure, axes[0, 0], "Adam's moments kept (solid) and begun anew after the first point (dashed)")
 
 
 def _entitled(figure: Figure, panel: Axes, title: str) -> Figure:

@@ -44,13 +44,17 @@ def partial(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("name", sorted(STAGES.values()))
 def test_a_stage_stopped_at_random_moments(name, stage_server, finished, work, fault):
-    """Moments up to a limit, which doubles while the stage lasts longer, and is halved when it has ended before."""
+    """Moments up to a limit, which doubles while the stage lasts longer, and is halved when it has ended before.
+
+    What `kill -9` left half-written stays until the same file is written again, so maybe beyond the next interruption,
+    which must add nothing to it.
+    """
     folder, whole = finished
     stage = locked_stage(folder, name)
     expected = {path: content for path, content in whole.items() if path in outputs(work, stage)}
     rng, limit = random.Random(name), 0.5  # seconds
     for way, number in SIGNALS.items():
-        status = 0
+        status, abandoned = 0, set(partial(work))
         while status == 0:
             remove_outputs(work, stage)
             status, output = stage_server.kill_after(work, stage["cmd"], rng.uniform(0, limit), number)
@@ -61,7 +65,7 @@ def test_a_stage_stopped_at_random_moments(name, stage_server, finished, work, f
             assert "Traceback" not in output
             left = outputs(work, stage)
             assert left == {path: expected[path] for path in left}
-            assert number == signal.SIGKILL or not partial(work)
+            assert number == signal.SIGKILL or set(partial(work)) <= abandoned
     status, output = stage_server.run(work, stage["cmd"])
     assert status == 0, output
     assert outputs(work, stage) == expected
