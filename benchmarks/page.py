@@ -26,11 +26,12 @@ TEMPLATE, PAGE = FOLDER / "page.md", ROOT / "docs/results.md"
 FIELD = re.compile(r"\{\{ *(\S+) +(\S+?)(?: +(\S+))? *\}\}")
 NORMAL_95 = 1.96
 ESTIMATORS = {objective: f"{objective}-mmvae_loose" for objective in COMPARED}
-RESTARTED = {objective: f"{objective}_restart-mmvae_loose" for objective in COMPARED}  # where it was run
+RESTARTED = {objective: f"{objective}_restart-mmvae_loose" for objective in COMPARED}  # some need not have been run
 ELBO = "elbo-mmvae_loose"
 MAIN = "iwae"  # whose workspace also has the other models, and the tables of the pipeline
 DIRECTIONS = ("mnist_to_svhn", "svhn_to_mnist")
 NAMES = ("mnist", "svhn")
+LEARNED = (*DIRECTIONS, "joint", *(f"latent_accuracy_{name}" for name in NAMES))  # columns of a learning curve
 
 
 @cache
@@ -228,7 +229,7 @@ def table_estimators() -> str:
     body = [["the paper", FORMATS["int"]("paper", "pairs"), *published_row("table2.mmvae"), "", ""]]
     for objective, row in ESTIMATORS.items():
         file = f"runs/{row}"
-        body.append([f"`{objective}`", FORMATS["int"](file, "budget.pairs"), *coherence_row(file), *entropies(file)])
+        body.append([f"`{objective}`", f"{length(row):,}", *coherence_row(file), *entropies(file)])
     least = min(map(length, ESTIMATORS.values()))
     for objective, row in ESTIMATORS.items():
         if length(row) > least:
@@ -255,13 +256,12 @@ def table_elbo() -> str:
     """The ELBO beside the estimators, after as many pairs as it has."""
     header = ["", "pairs", "posterior entropy, M", "S", "weight of M's expert, %", "M to S", "S to M", "joint"]
     header += ["latent accuracy, M", "S"]
-    keys = (*DIRECTIONS, "joint", *(f"latent_accuracy_{name}" for name in NAMES))
     pairs = length(ELBO)
     body = []
     for objective, row in {"elbo": ELBO, **ESTIMATORS}.items():
         cells = [FORMATS["1"](f"curves/{row}-0", f"{pairs}.entropy_{name}") for name in NAMES]
         cells += [share(f"curves/{row}-0", f"{pairs}.share_mnist")]
-        cells += [share(f"learning/{row}-0", f"{pairs}.{key}") for key in keys]
+        cells += [share(f"learning/{row}-0", f"{pairs}.{key}") for key in LEARNED]
         body.append([f"`{objective}`", f"{pairs:,}", *cells])
     return markdown(header, body)
 
@@ -269,14 +269,13 @@ def table_elbo() -> str:
 def table_restart() -> str:
     """Each estimator with and without a restart of Adam's moments, after the same number of pairs."""
     header = ["", "Adam's moments", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
-    keys = (*DIRECTIONS, "joint", *(f"latent_accuracy_{name}" for name in NAMES))
     body = []
     for objective, again in RESTARTED.items():
         if again not in rows():
             continue
         pairs = length(again)
         for label, of in (("kept", ESTIMATORS[objective]), ("begun anew", again)):
-            cells = [share(f"learning/{of}-0", f"{pairs}.{key}") for key in keys]
+            cells = [share(f"learning/{of}-0", f"{pairs}.{key}") for key in LEARNED]
             body.append([f"`{objective}`", label, f"{pairs:,}", *cells])
     return markdown(header, body)
 
@@ -372,8 +371,7 @@ def table_summary() -> str:
         f"{MAIN}-mvae_poe": "MVAE",
     }.items():
         places = [f"coherence.strong.{key}" for key in (*(f"cross.{d}" for d in DIRECTIONS), "joint")]
-        pairs = FORMATS["int"](f"runs/{row}", "budget.pairs")
-        body.append([label, pairs, *(interval(f"runs/{row}", place) for place in places)])
+        body.append([label, f"{length(row):,}", *(interval(f"runs/{row}", place) for place in places)])
     body.insert(-1, ["the paper, MVAE", paper, *published_row("table2.mvae")])
     return markdown(["", "pairs", "MNIST to SVHN", "SVHN to MNIST", "joint"], body)
 

@@ -39,7 +39,8 @@ def experts() -> Figure:
     for panel, (key, title) in zip(axes.flat, titles.items(), strict=True):
         panel.set_title(title, fontsize=11)
         figures.pairs_axis(panel, [row["pairs"] for row in kept])
-        shown = ESTIMATORS | ({"elbo": ELBO} if key in ("share_mnist", "entropy") else {})  # it has one particle
+        one_particle_has_it = key in ("share_mnist", "entropy")  # but no bound to compare, and no sample size
+        shown = ESTIMATORS | ({"elbo": ELBO} if one_particle_has_it else {})
         for colour, (objective, row) in zip(COLOURS, shown.items(), strict=False):
             curve = read_csv(FOLDER / f"curves/{row}-0.csv")
             for name, style in DASHES.items() if key == "entropy" else {None: "-"}.items():

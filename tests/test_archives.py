@@ -161,7 +161,7 @@ def extension(*records, kind=tarfile.XHDTYPE):
 
 
 NUMBERS = b"1" * archives.HEADER_LIMIT
-TWICE = "is there twice|invalid header"  # Python 3.11.2 reads no such header, later ones what follows it
+TWICE = "is there twice|invalid header"  # Python 3.11.2 refuses the header, later ones the member after it
 SPARSE = ("GNU.sparse.major=1", "GNU.sparse.minor=0")
 
 
