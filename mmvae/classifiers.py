@@ -111,11 +111,6 @@ def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray, device: t
     return float((predicted.cpu() == torch.from_numpy(labels)).double().mean())
 
 
-def majority_share(training_labels: np.ndarray, test_labels: np.ndarray) -> float:
-    """Accuracy of always answering the commonest training digit."""
-    return float((test_labels == np.bincount(training_labels).argmax()).mean())
-
-
 Judges = dict[str, dict[str, nn.Module]]  # kind -> modality -> classifier
 
 

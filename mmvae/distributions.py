@@ -78,6 +78,12 @@ class Normal:
 Family = Laplace | Normal
 
 
+def draws(distribution: Family, count: int, generator: torch.Generator) -> Tensor:
+    """So many draws from a distribution of D latents, such as the prior: (count, D)."""
+    noise = distribution.noise((count, len(distribution.loc)), distribution.loc, generator)
+    return distribution.loc + distribution.scale * noise
+
+
 def laplace_from_logits(loc: Tensor, scale_logits: Tensor, minimum: float = 0.0) -> Laplace:
     """A Laplace whose D scales sum to D: softmax(logits) * D (section 4.1); the posterior adds `minimum` = 1e-6."""
     return Laplace(loc, scale_logits.softmax(-1) * scale_logits.shape[-1] + minimum)

@@ -172,10 +172,12 @@ def pairs_axis(panel: Axes, pairs: list[float]) -> None:
     panel.grid(alpha=0.3)
 
 
-def learning_curves(curves: dict[str, list[dict]], title: str, published: dict[str, float] | None = None) -> Figure:
+def learning_curves(
+    curves: dict[str, list[dict]], title: str, levels: dict[str, dict[str, float]] | None = None
+) -> Figure:
     """Joint and cross coherence, latent accuracy and the entropy of prior draws against pairs seen, on a log axis.
 
-    One colour for each run. `published`: values that are drawn as dashed lines, by the name of their column.
+    One colour for each run. `levels`: what is drawn as a horizontal line, by its label and the name of its column.
     """
     columns = list(dict.fromkeys(key for rows in curves.values() for key in rows[0]))
     shown = [key for key in columns if key not in ("epoch", "pairs") and not key.startswith("reconstruction_")]
@@ -191,14 +193,18 @@ def learning_curves(curves: dict[str, list[dict]], title: str, published: dict[s
             if key in rows[0]:
                 seen = [row[key] if nats else 100 * row[key] for row in rows]
                 panel.plot([row["pairs"] for row in rows], seen, "o-", ms=3.5, color=colour, label=run)
-        if published and key in published:
-            panel.axhline(100 * published[key], color="black", ls="--", lw=1, label="the paper, at its end")
+        for style, (label, values) in zip(("--", ":"), (levels or {}).items(), strict=False):
+            if key in values:
+                panel.axhline(100 * values[key], color="black", ls=style, lw=1, label=label)
     for panel in axes.flat[len(shown) :]:
-        panel.set_visible(False)
+        panel.set_axis_off()
     handles = {
         label: line for panel in axes.flat for line, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9)
+    if len(shown) < axes.size:
+        axes.flat[-1].legend(handles.values(), handles, loc="center", fontsize=10)
+    else:
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9)
     figure.suptitle(title, fontsize=13)
     return figure
 

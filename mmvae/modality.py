@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from mmvae.distributions import Laplace
 from mmvae.nets.captions import WordEmbedding
 
 LOGITS_AT_ONCE = {"cpu": 2**21, "cuda": 2**28}
@@ -47,13 +48,7 @@ class LaplaceLikelihood:
 
     def sample(self, predicted: Tensor, generator: torch.Generator) -> Tensor:
         """One draw of every value; pixels may leave [0, 1]."""
-        first, second = (
-            torch.empty(predicted.shape, dtype=predicted.dtype, device=predicted.device).exponential_(
-                generator=generator
-            )
-            for _ in range(2)
-        )
-        return predicted + self.scale * (first - second)
+        return predicted + self.scale * Laplace.noise(predicted.shape, predicted, generator)
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def dreg_iwae(p: Particles) -> Tensor:
 
 
 def dreg_mixture(p: Particles) -> Tensor:
-    """The doubly reparameterised gradient that is unbiased for a mixture (docs/reproduction.md, finding 9).
+    """The doubly reparameterised gradient that is unbiased for a mixture (docs/reproduction.md).
 
     With r_j the responsibility of expert j and m the expert that drew z: along z the factor (1 - r_m) + r_m w and
     the term -w dr_m/dz; for every other expert the score -w r_j d log q_j(z).
@@ -226,6 +226,9 @@ def importance_elbo(model: MultimodalVAE, x: Inputs, noise: Tensor, posterior: M
 
     What expert i would score under decoder j is estimated from expert j's particles, weighted by q_i / q_j with q_j
     fixed; the KL to the prior is in closed form, expert by expert. `noise` (M, K, B, D).
+
+    As released: the gradient passes through the particles in the other experts' terms too, which appendix B's does not.
+    And a ratio near zero makes a log-likelihood below zero vanish: the value is no bound, and drives experts apart.
     """
     z = posterior.place(noise)
     experts, particles, batch, _ = z.shape

@@ -1,4 +1,4 @@
-"""The tables as Markdown, from their JSON: `python -m mmvae.report metrics/digits metrics/birds`.
+"""The tables as Markdown, from their JSON: `python -m mmvae.report`, or of other sets, `... metrics/digits`.
 
 Shares are printed as percentages, log-likelihoods in nats, correlations as they are; +- is the standard deviation over
 seeds.
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from mmvae import config
 from mmvae.files import read_json
 
 
@@ -44,28 +45,30 @@ def table1(t: dict) -> str:
             percent(t["mvae"]["both"]["samples"]),
             percent(t["mvae"]["both_to_single"][name]["samples"]),
             percent(t["vae"][name]["samples"]),
-            percent(share),
+            percent(t["majority"]),
         ]
-        for name, share in t["majority"].items()
+        for name in t["mmvae"]
     ]
     return markdown(["", "MMVAE", "MVAE single", "MVAE both", "MVAE both, tested on single", "VAE", "majority"], rows)
 
 
 def table2(t: dict, runs: tuple[str, ...] = ("mmvae", "mvae", "mvae_moe")) -> str:
-    """Joint and cross coherence under the strong classifiers, LeNets in brackets, entropy of prior draws."""
+    """Joint (and by chance) and cross coherence under the strong classifiers, LeNets in brackets; entropy of draws."""
     directions = list(t["mmvae"]["cross"])
-    names = list(t["majority"])
+    names = list(t["mmvae"]["entropy"])
     rows = []
     for run in runs:
         row = t[run]
-        cells = [f"{percent(row['joint'])} ({percent(row['lenet']['joint'])})"]
+        cells = [f"{percent(row['joint'])} ({percent(row['lenet']['joint'])})", percent(row["joint_by_chance"])]
         cells += [f"{percent(row['cross'][d])} ({percent(row['lenet']['cross'][d])})" for d in directions]
         cells += [nats(row["entropy"][name], 2) for name in names]
         rows.append([run, *cells])
-    caps = ["classifiers' accuracy", ""]
+    rows.append(["always the commonest digit", "", "", *[percent(t["majority"])] * len(directions), *[""] * len(names)])
+    caps = ["classifiers' accuracy", "", ""]
     caps += [f"{percent(t['classifiers']['strong'][n])} ({percent(t['classifiers']['lenet'][n])})" for n in names[::-1]]
     rows.append([*caps, *[""] * len(names)])
-    header = ["", "joint", *(d.replace("_to_", " to ") for d in directions), *(f"entropy, {n}" for n in names)]
+    header = ["", "joint", "by chance", *(d.replace("_to_", " to ") for d in directions)]
+    header += [f"entropy, {n}" for n in names]
     return markdown(header, rows)
 
 
@@ -202,5 +205,16 @@ def _section(title: str, render: Callable[[dict], str], table: dict) -> str:
     return f"{title}. {inspect.cleandoc(render.__doc__)}\n\n{render(table)}"
 
 
+def main() -> None:
+    folders = [Path(folder) for folder in sys.argv[1:]]
+    if not folders:
+        params = config.load()
+        folders = [Path("metrics") / name for name in (*params.digit_sets, *params.caption_sets)]
+    for folder in folders:
+        if not any((folder / f"{name}.json").exists() for name in RENDERERS):
+            sys.exit(f"{folder} has no tables; run dvc repro, or name the folder of a data set")
+    print("\n\n".join(map(report, folders)))
+
+
 if __name__ == "__main__":
-    print("\n\n".join(report(Path(folder)) for folder in sys.argv[1:] or ["metrics/digits", "metrics/birds"]))
+    main()

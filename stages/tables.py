@@ -12,7 +12,7 @@ def main() -> None:
         run: {seed: read_json(f"data/evaluations/{name}/{run}_{seed}.json") for seed in seeds} for run in config.RUNS
     }
     classifiers = read_json(f"metrics/{name}/classifiers.json")
-    write_json(f"metrics/{name}/table1.json", tables.table1(evaluations, classifiers))
+    write_json(f"metrics/{name}/table1.json", tables.table1(evaluations))
     write_json(f"metrics/{name}/table2.json", tables.table2(evaluations, classifiers))
     write_json(f"metrics/{name}/table3.json", tables.table3(evaluations))
     write_json(f"metrics/{name}/table5.json", tables.table5(evaluations))

@@ -22,7 +22,6 @@ def main() -> None:
             model = classifiers.train(kind, training, labels, updates, SEED, device)
             judges.setdefault(kind, {})[modality] = model
             accuracies.setdefault(kind, {})[modality] = classifiers.accuracy(model, test, test_labels, device)
-        accuracies.setdefault("majority", {})[modality] = classifiers.majority_share(labels, test_labels)
         accuracies.setdefault("test_images", {})[modality] = len(test_labels)
     classifiers.save(f"models/{name}/classifiers.safetensors", judges)
     write_json(f"metrics/{name}/classifiers.json", accuracies)

@@ -50,7 +50,7 @@ def test_coherence_of_a_model_that_adds_one():
     rates = coherence.coherence(Digits(), test, labels, judges, 100, seed=0)["strong"]
     assert rates["reconstruction"] == {"mnist": 1.0, "plates": 0.0}
     assert rates["cross"] == {"mnist_to_plates": 0.0, "plates_to_mnist": 1.0}
-    assert rates["joint"] == 0.0
+    assert rates["joint"] == rates["joint_by_chance"] == 0.0
     assert rates["entropy"] == {"mnist": 0.0, "plates": 0.0}
     assert rates["from_both"] == {"mnist": 1.0, "plates": 0.0}
 
@@ -59,6 +59,14 @@ def test_entropy():
     assert coherence.entropy(np.arange(10)) == pytest.approx(math.log(10))
     assert coherence.entropy(np.array([3, 3, 3])) == 0
     assert coherence.entropy(np.array([0, 0, 1, 1])) == pytest.approx(math.log(2))
+
+
+def test_agreement_by_chance_is_that_of_shuffled_collections():
+    rng = np.random.default_rng(0)
+    first, second = (rng.choice(10, 1_000_000, p=rng.dirichlet(np.ones(10))) for _ in range(2))
+    expected = np.mean(first == rng.permutation(second))
+    assert coherence.chance_agreement([first, second]) == pytest.approx(expected, abs=0.002)
+    assert coherence.chance_agreement([np.array([3]), np.array([3])]) == 1
 
 
 def test_latent_accuracy_of_separable_latents():
@@ -73,10 +81,11 @@ def test_latent_accuracy_of_separable_latents():
     assert result["single"]["mnist"] == {"samples": 1.0, "means": 1.0}
     assert result["single"]["plates"]["samples"] <= majority
     assert result["both"]["means"] == 1.0
+    assert result["majority"] == np.mean(labels[:100] == np.bincount(labels).argmax())
 
 
 def test_majority_share_is_of_the_training_majority():
-    assert classifiers.majority_share(np.array([1, 1, 2]), np.array([1, 2, 2, 2])) == 0.25
+    assert latent_accuracy.majority_share(np.array([1, 1, 2]), np.array([1, 2, 2, 2])) == 0.25
 
 
 class Gaussian(nn.Module):

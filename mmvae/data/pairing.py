@@ -52,7 +52,8 @@ def pair(
         n = min(len(a), len(b), images_per_digit)
         if n < pairings:
             raise PairingError(
-                f"digit {digit} has {n} images to pair, fewer than the {pairings} partners each must meet"
+                f"digit {digit} has {n} images to pair, fewer than the {pairings} partners each must meet; lower "
+                "data.<set>.pairings, or change data.<set>.validation_share"
             )
         a, b = rng.permutation(a[:n]), rng.permutation(b[:n])
         for block, step in zip(passes, rng.permutation(n)[:pairings], strict=True):

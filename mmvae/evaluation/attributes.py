@@ -6,11 +6,9 @@ Attributes are arrays (n, A) of positions in `birds.ATTRIBUTES[name]`, with -1 w
 from __future__ import annotations
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from mmvae.data import birds
+from mmvae.evaluation.probes import fit_probe
 
 NAMES = tuple(birds.ATTRIBUTES)
 
@@ -28,10 +26,7 @@ class Probes:
 
     def __init__(self, features: np.ndarray, attributes: np.ndarray):
         """Fitted to training images: (n, F) and (n, A)."""
-        self.probes = [
-            make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(features, column)
-            for column in attributes.T
-        ]
+        self.probes = [fit_probe(features, column) for column in attributes.T]
 
     def seen(self, features: np.ndarray) -> np.ndarray:
         """The attributes of images: (n, F) -> (n, A)."""

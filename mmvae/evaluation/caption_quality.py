@@ -1,7 +1,7 @@
 """What generated captions look like as text: BLEU against references, diversity, length, repetition.
 
-A caption is a list of words; punctuation marks are words. The paper reports none of this; a correlation (Table 4)
-cannot tell a fluent caption from a repeated word.
+A caption is a list of words; punctuation marks are words, and so is `<exc>`, which stands for every rare one. The paper
+reports none of this; a correlation (Table 4) cannot tell a fluent caption from a repeated word.
 """
 
 from __future__ import annotations

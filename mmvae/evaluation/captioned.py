@@ -11,6 +11,7 @@ from torch import Tensor
 from mmvae.config import CAPTIONS
 from mmvae.data import text
 from mmvae.data.pairs import Pairs
+from mmvae.distributions import draws
 from mmvae.evaluation import attributes, correlation
 from mmvae.evaluation.caption_quality import bleu, describe
 from mmvae.evaluation.correlation import Judges
@@ -24,11 +25,11 @@ Made = dict[str, dict[str, Tensor]]  # what was given -> modality -> pixels, fea
 
 
 @torch.no_grad()
-def generate(model: MultimodalVAE, pairs: Pairs, draws: int, generator: torch.Generator) -> Made:
+def generate(model: MultimodalVAE, pairs: Pairs, joint_samples: int, generator: torch.Generator) -> Made:
     """Every modality, decoded from one posterior sample of each pair given one modality, or both; and from the prior.
 
     Pixels are rounded to uint8, words are the most probable ones. Keys: the modality given, `both`, and `joint` for
-    `draws` draws from the prior.
+    `joint_samples` draws from the prior.
     """
     names = list(model.modalities)
     views = {name: [name] for name in names} | ({BOTH: names} if len(names) > 1 else {})
@@ -37,9 +38,7 @@ def generate(model: MultimodalVAE, pairs: Pairs, draws: int, generator: torch.Ge
         x = pairs.batch(slice(start, start + PAIRS_AT_ONCE))
         for view, given in views.items():
             _decode(model, model.posterior({name: x[name] for name in given}).sample_one(generator), made[view])
-    prior = model.prior()
-    z = prior.loc + prior.scale * prior.noise((draws, len(prior.loc)), prior.loc, generator)
-    for part in z.split(PAIRS_AT_ONCE):
+    for part in draws(model.prior(), joint_samples, generator).split(PAIRS_AT_ONCE):
         _decode(model, part, made[JOINT])
     return {view: {name: torch.cat(parts) for name, parts in of.items()} for view, of in made.items()}
 

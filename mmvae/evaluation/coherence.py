@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmvae.classifiers import Judges, predict
+from mmvae.distributions import draws
 from mmvae.models import Inputs, MultimodalVAE
 
 DECODED_AT_ONCE = {"cpu": 256, "cuda": 8192}
@@ -19,6 +20,12 @@ def entropy(digits: np.ndarray) -> float:
     shares = np.bincount(digits, minlength=10) / len(digits)
     shares = shares[shares > 0]
     return max(0.0, float(-(shares * np.log(shares)).sum()))
+
+
+def chance_agreement(modalities: list[np.ndarray]) -> float:
+    """How often collections of digits would agree in all modalities if they were drawn from independently."""
+    shares = [np.bincount(digits, minlength=10) / len(digits) for digits in modalities]
+    return float(np.prod(shares, axis=0).sum())
 
 
 @torch.no_grad()
@@ -38,14 +45,14 @@ def coherence(
 ) -> dict:
     """Agreement rates under each kind of classifier, over all test pairs, from one posterior sample each.
 
-    joint: the modalities generated from one prior draw show the same digit. cross.<a>_to_<b>: the image generated
+    joint: the modalities generated from one prior draw show the same digit. joint_by_chance: how often they would if
+    each drew its digits, as common as they are, by itself. cross.<a>_to_<b>: the image generated
     from the other modality shows its digit. reconstruction.<a> and from_both.<a>: from itself, and from all
     modalities. entropy.<a>: of the digits generated from the prior, nats.
     """
     generator = torch.Generator(next(iter(test.values())).device).manual_seed(seed)
     with torch.no_grad():
-        prior = model.prior()
-        drawn = prior.loc + prior.scale * prior.noise((joint_samples, len(prior.loc)), prior.loc, generator)
+        drawn = draws(model.prior(), joint_samples, generator)
         given = {name: model.posterior({name: test[name]}).sample_one(generator) for name in model.modalities}
         both = model.posterior({name: test[name] for name in model.modalities}).sample_one(generator)
     from_prior = see(model, drawn, judges)
@@ -71,6 +78,7 @@ def _rates(
     }
     if len(names) > 1:
         first = drawn[names[0]]
+        rates["joint_by_chance"] = chance_agreement(list(drawn.values()))
         rates["joint"] = _share(np.logical_and.reduce([drawn[name] == first for name in names]))
         rates["cross"] = {
             f"{source}_to_{target}": _share(from_one[source][target] == labels)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmvae.distributions import draws
 from mmvae.models import Inputs, MultimodalVAE
 
 
@@ -15,11 +16,10 @@ def _array(images: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def from_prior(
-    model: MultimodalVAE, draws: int, samples: int, generator: torch.Generator
+    model: MultimodalVAE, count: int, samples: int, generator: torch.Generator
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Predicted means (draws, C, H, W) and likelihood samples (draws, samples, C, H, W) of the same prior draws."""
-    prior = model.prior()
-    z = prior.loc + prior.scale * prior.noise((draws, len(prior.loc)), prior.loc, generator)
+    """Predicted means (count, C, H, W) and likelihood samples (count, samples, C, H, W) of the same prior draws."""
+    z = draws(model.prior(), count, generator)
     result = {}
     for name, modality in model.modalities.items():
         mean = model.decode(name, z)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mmvae.models import Inputs, MultimodalVAE
-from mmvae.objectives import ESTIMATORS, Particles, effective_sample_size, normalised_weights
+from mmvae.objectives import ESTIMATORS, Particles, effective_sample_size, normalised_weights, repeated
 
 COMPARED = ("iwae", "stl_iwae", "dreg_iwae", "dreg_mixture")
 REFERENCE = "iwae"  # unbiased: the others' bias is their difference to it
@@ -48,7 +48,7 @@ def gradients(model: MultimodalVAE, x: Inputs, noise: Tensor, bound: str, names:
     fixed = posterior.detach()
     drawn_by = torch.eye(experts, dtype=noise.dtype, device=noise.device).repeat_interleave(particles * batch, 1)
     z = fixed.place(noise).flatten(0, 2).requires_grad_()
-    log_joint = model.log_joint({name: value.repeat(count, *[1] * (value.dim() - 1)) for name, value in x.items()}, z)
+    log_joint = model.log_joint({name: repeated(value, count) for name, value in x.items()}, z)
     (along_z,) = torch.autograd.grad(log_joint.sum(), z)
     log_joint = log_joint.detach()
     log_weights = log_joint.view(experts, particles, batch) - fixed.log_prob(z.detach().view_as(noise))

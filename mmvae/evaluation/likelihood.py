@@ -1,7 +1,8 @@
 """Importance-sampled log-likelihoods of test pairs (Table 3), and a valid test of synergy.
 
-All estimates are lower bounds in expectation. They come from one array: S samples of every expert, scored under every
-decoder, the prior and every expert.
+Estimates of log-likelihoods are lower bounds in expectation; their differences (`conditional`, `synergy`) are not.
+For a mixture all come from one array: S samples of every expert, scored under every decoder, the prior and every
+expert. A product's samples are not its experts', so that it has an array for each set of modalities it is given.
 
 Shape letters: M experts, S samples of each, B pairs.
 """
@@ -84,6 +85,7 @@ def likelihoods(model: MultimodalVAE, x: Inputs, samples: int, seed: int) -> dic
     joint, joint_scaled: log p(x_m, x_n), unscaled and with the training scaling, as in the paper's first column.
     from_both.<m>: log p(x_m), proposals from the joint posterior (second column); `equal_budget` as many samples in
     all as from_<n> has. from_<n>.<m>: log p(x_m), proposals given modality n alone (third and fourth columns).
+    conditional.<m>_given_<n>: log p(x_m | x_n) = log p(x_m, x_n) - log p(x_n), the latter from_both.
     synergy: log p(x_m, x_n) - log p(x_n) against log p(x_m), all three from the same proposals, so the same budget;
     in the data, two images that share only a digit share at most ln 10 = 2.30 nats.
     """

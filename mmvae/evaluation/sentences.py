@@ -129,7 +129,7 @@ class SentenceEncoder:
 
 
 def before_eos(tokens: np.ndarray) -> np.ndarray:
-    """Which tokens (n, T) come before their caption's first <eos>: the rest was never scored. (n, T) bool."""
+    """Which tokens (n, T) come before their caption's first <eos>: the rest is padding. (n, T) bool."""
     return ~np.logical_or.accumulate(tokens == EOS_INDEX, axis=1)
 
 
