@@ -109,6 +109,11 @@ def tasks(work: Path, tiny: bool) -> list[Task]:
         command = ("-m", "benchmarks.gradients", "--set", SET, "--run", run, "--batches", batches, "--out", made)
         return Task(f"{variant}: gradients {run}", folder, command, folder / made)
 
+    def moments(variant: str, run: str) -> Task:
+        folder, made = work / variant, f"moments_{run}.json"
+        command = ("-m", "benchmarks.moments", "--set", SET, "--run", run, "--out", made)
+        return Task(f"{variant}: moments {run}", folder, command, folder / made)
+
     def first_updates() -> Task:
         folder, made = work / MAIN, "first_updates/summary.json"
         many = ("--updates", "3") if tiny else ("--updates", "100", "--seeds", "0", "1", "2")
@@ -133,7 +138,7 @@ def tasks(work: Path, tiny: bool) -> list[Task]:
             stage(variant, "evaluate", "--run", run, "--seed", str(seed), made=evaluation),
         ]
         if number < len(ESTIMATORS):
-            todo.append(gradients(variant, run))
+            todo += [gradients(variant, run), moments(variant, run)]
         if number == len(ESTIMATORS) - 1:
             todo.append(first_updates())
         if number == 1:

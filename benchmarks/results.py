@@ -4,8 +4,9 @@
 
 Each FOLDER is a workspace of the pipeline, whose name is that of its row. Its params.yaml, data/evaluations and plots
 are read, and what was measured there: benchmarks.gradients wrote gradients_<run>.json, and tails_<run>.json with
---last, benchmarks.first_updates the folder first_updates. Every JSON file written names the command that computes it
-anew, the commit, the data, the budget, the seeds and the machine; the curves lie beside it as CSV.
+--last, benchmarks.moments moments_<run>.json, benchmarks.first_updates the folder first_updates. Every JSON file
+written names the command that computes it anew, the commit, the data, the budget, the seeds and the machine; the curves
+lie beside it as CSV.
 """
 
 from __future__ import annotations
@@ -26,12 +27,18 @@ from mmvae.tables import over_seeds
 
 ROOT = Path(__file__).parents[1]
 SET = "mnist_svhn"
+MVAE = ("mvae_poe", "mvae_moe")  # trained with one particle
 MIRROR = "../shared/mirror"
 PAPER_PAIRS = 30 * 1_121_360  # 30 passes over 20 pairings of 56,068 images
 SOURCE = (
-    "all of MNIST; SVHN's first 16,419 images of the official test split, the last 3,417 of them for testing "
-    "(the mirror's part)"
+    "the mirror's: MNIST, and SVHN's first 16,419 images of the official test split, the last 3,417 of them for "
+    "testing; pairing takes as many images of MNIST"
 )
+MEASURED = {  # what may lie beside a run -> how it was measured
+    "gradients": "gradients --batches {batches}",
+    "tails": "gradients --batches {batches} --last",
+    "moments": "moments",
+}
 OTHER_SETS = ("digits", "birds", "cub", "caption_sets", "caption_images")  # parameters that no run of digits reads
 
 
@@ -64,11 +71,9 @@ def command(params: dict, epochs: int, seeds: list[int], target: str, prefix: st
     return f"{prefix} dvc exp run {settings} {targets}".strip()
 
 
-def origin(folder: Path, params: dict, seen: int, seeds: list[int], how: str, given: argparse.Namespace) -> dict:
-    """What a file says of where it comes from: `seen` pairs were trained on, and the command `how` does it anew."""
-    train = params["train"][SET]
+def origin(folder: Path, seeds: list[int], how: str, given: argparse.Namespace) -> dict:
+    """What a file says of where it comes from: the command `how` computes it anew."""
     pairs = read_arrays(folder / f"data/pairs/{SET}.npz")
-    restart_after = params.get("optimiser", {}).get("restart_after", 0)
     return {
         "command": how,
         "seeds": seeds,
@@ -80,17 +85,22 @@ def origin(folder: Path, params: dict, seen: int, seeds: list[int], how: str, gi
             "training_images_of_each": int(pairs["train/first_pass"]),
             "test_pairs": int(pairs["test/first_pass"]),
         },
-        "budget": {
-            "pairs": seen,
-            "updates": seen // train["batch_size"],
-            "batch_size": train["batch_size"],
-            "particles": train["particles"],
-            "restarted_after_pairs": restart_after * (train["pairs_per_epoch"] or len(pairs["train/mnist"])),
-            "share_of_the_papers_pairs": seen / PAPER_PAIRS,
-            "joint_samples": params["evaluate"][SET]["joint_samples"],
-            "likelihood_samples": params["evaluate"][SET]["likelihood_samples"],
-            "likelihood_pairs": params["evaluate"][SET]["likelihood_pairs"],
-        },
+    }
+
+
+def budget(params: dict, about: dict, seen: int, particles: int) -> dict:
+    """What was spent: `seen` pairs were trained on, with so many particles of each expert."""
+    train, evaluate, data = params["train"][SET], params["evaluate"][SET], about["data"]
+    restart_after = params.get("optimiser", {}).get("restart_after", 0)
+    return {
+        "pairs": seen,
+        "updates": seen // train["batch_size"],
+        "batch_size": train["batch_size"],
+        "particles": particles,
+        "restarted_after_pairs": restart_after * (train["pairs_per_epoch"] or data["training_pairs"]),
+        "share_of_the_papers_pairs": seen / PAPER_PAIRS,
+        "views_of_an_image": seen / data["training_images_of_each"],
+        **{key: evaluate[key] for key in ("joint_samples", "likelihood_samples", "likelihood_pairs")},
     }
 
 
@@ -103,7 +113,7 @@ def collect(folder: Path, given: argparse.Namespace) -> None:
         collect_first_updates(folder, params, given)
     if (judges := folder / f"metrics/{SET}/classifiers.json").exists():
         how = command(params, params["train"][SET]["epochs"], [0], f"train_classifiers@{SET}", given.prefix)
-        say = origin(folder, params, 0, [0], how, given) | {"budget": params["classifiers"][SET]}
+        say = origin(folder, [0], how, given) | {"budget": params["classifiers"][SET]}
         write_json(given.out / "classifiers.json", say | read_json(judges))
     for picture in (folder / f"plots/{SET}").glob("*.png"):
         copy(picture, given.out / "plots" / picture.name)
@@ -119,16 +129,18 @@ def collect_run(folder: Path, params: dict, run: str, given: argparse.Namespace)
     curves = {seed: read_csv(folder / f"plots/{SET}/curves/{run}_{seed}.csv") for seed in seeds}
     epochs, seen = len(curves[seeds[0]]), int(curves[seeds[0]][-1]["pairs"])
     how = command(params, epochs, seeds, f"evaluate@{SET}-{run}-{{}}", given.prefix)
-    about = origin(folder, params, seen, seeds, how, given)
+    particles = 1 if run in MVAE else params["train"][SET]["particles"]
+    about = origin(folder, seeds, how, given)
+    about["budget"] = budget(params, about, seen, particles)
     write_json(given.out / f"runs/{row}.json", about | measured(curves, evaluations))
     for kind in ("curves", "learning"):
         for seed in seeds:
             copy(folder / f"plots/{SET}/{kind}/{run}_{seed}.csv", given.out / f"{kind}/{row}-{seed}.csv")
-    for kind, only in (("gradients", ""), ("tails", "--last ")):
+    for kind, benchmark in MEASURED.items():
         if (path := folder / f"{kind}_{run}.json").exists():
             found = read_json(path)
-            options = f"--run {run} --batches {found['batches']} {only}--out FILE"
-            say = {"command": f"{how} && python -m benchmarks.gradients --set {SET} {options}", "seeds": seeds[:1]}
+            again = f"python -m benchmarks.{benchmark.format(**found)} --set {SET} --run {run} --out FILE"
+            say = {"command": f"{how} && {again}", "seeds": seeds[:1]}
             write_json(given.out / f"{kind}/{row}.json", about | say | found)
 
 
@@ -139,7 +151,9 @@ def collect_first_updates(folder: Path, params: dict, given: argparse.Namespace)
     how = command(params, params["train"][SET]["epochs"], seeds, f"pair_digits@{SET}", given.prefix)
     options = f"--updates {found['updates']} --seeds {' '.join(map(str, seeds))} --out FOLDER"
     how += f" && python -m benchmarks.first_updates --set {SET} {options}"
-    about = origin(folder, params, found["updates"] * found["batch_size"], seeds, how, given)
+    seen = found["updates"] * found["batch_size"]
+    about = origin(folder, seeds, how, given)
+    about["budget"] = budget(params, about, seen, found["particles"])
     write_json(given.out / f"first_updates/{folder.name}.json", about | found)
     for path in sorted((folder / "first_updates").glob("*.csv")):
         copy(path, given.out / f"first_updates/{folder.name}/{path.name}")

@@ -33,7 +33,7 @@ def test_what_a_stage_is_given(stage, given, image, monkeypatch):
         (MMVAE, "--set birds --seed 0", "--image is None; allowed for birds: features, pixels"),
         (MMVAE, "--set cub --seed 0 --image captions", "--image is captions; allowed for cub: features, pixels"),
         (VAE, "--set digits --seed 0 --image gray", "--image is gray; allowed for digits: grey, colour"),
-        (VAE, "--set birds --seed 0 --image feature", "--image is feature; allowed for birds: features, pixels, captions"),
+        (VAE, "--set birds --seed 0 --image feature", "allowed for birds: features, pixels, captions"),
     ],
 )
 def test_what_a_stage_refuses(stage, given, refusal, monkeypatch, capsys):

@@ -1,0 +1,65 @@
+"""What Adam remembers at the end of a training: its running second moments beside AMSGrad's largest.
+
+    python -m benchmarks.moments --set mnist_svhn --run mmvae_loose --seed 0 --out FILE.json
+
+Run it where the run was trained: it reads the state that a finished training of digits leaves in .checkpoints/.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from torch import Tensor
+
+from benchmarks.first_updates import LAYERS
+from mmvae import config
+from mmvae.files import FileError, read_weights, write_json
+from stages import run, runs
+
+KINDS = {"running": "exp_avg_sq", "largest": "max_exp_avg_sq"}  # as torch.optim.Adam calls them
+
+
+def end_of_training(data_set: str, name: str, seed: int, epochs: int) -> Path:
+    """The state at the end of the only training of this length that there is.
+
+    Raises:
+        FileError: there is none, or there are several, of other parameters or code.
+    """
+    pattern = f"{data_set}_{name}_{seed}_*/end_{epochs:05}.safetensors"
+    found = sorted(runs.CHECKPOINTS.glob(pattern))
+    if len(found) != 1:
+        raise FileError(f"{runs.CHECKPOINTS}/{pattern}: {len(found)} files instead of one; train this run alone here")
+    return found[0]
+
+
+def moments(state: dict[str, Tensor], modality: str) -> dict[str, float]:
+    """Of each last layer of an encoder: the root of its weights' mean second moment, running and largest so far.
+
+    The largest is left out where the training did without AMSGrad.
+    """
+    places = {
+        f"{layer}_{kind}": f"optimiser/{key}/modalities.{modality}.encoder.{layer}.weight"
+        for layer in LAYERS
+        for kind, key in KINDS.items()
+    }
+    return {name: float(state[key].double().mean().sqrt()) for name, key in places.items() if key in state}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", default="mnist_svhn")
+    parser.add_argument("--run", default="mmvae_loose", choices=("mmvae_loose", "mmvae_tight"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", required=True)
+    given = parser.parse_args()
+    params = config.load()
+    path = end_of_training(given.set, given.run, given.seed, params.train[given.set].epochs)
+    state, _ = read_weights(path)
+    about = {"trained_with": params.objective, "amsgrad": params.optimiser.amsgrad}
+    measured = {modality: moments(state, modality) for modality in runs.modalities(given.set, None)}
+    write_json(given.out, about | {"moments": measured})
+
+
+if __name__ == "__main__":
+    run(main)
