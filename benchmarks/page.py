@@ -2,21 +2,25 @@
 
 docs/results/mnist_svhn/page.md is the page with a field in the place of every number:
 
-    {{ runs/iwae-mmvae_loose coherence.strong.joint share }}    file, place in it, format
-    {{ table estimators }}                                      one of TABLES
+    {{ runs/iwae-mmvae_loose coherence.strong.joint share }}        file, place in it, format
+    {{ learning/iwae-mmvae_loose-0 @equal.svhn_to_mnist share }}    the row of a curve after so many pairs, by LENGTHS
+    {{ table estimators }}                                          one of TABLES
 
 so that no number on the page is typed, and tests/test_results.py finds each in its file.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from mmvae.evaluation.gradients import COMPARED
+from scipy import stats
+
+from mmvae.evaluation.gradients import COMPARED, GROUPS
 from mmvae.files import read_csv, read_json
 from mmvae.report import markdown
 
@@ -24,29 +28,51 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/results/mnist_svhn"
 TEMPLATE, PAGE = FOLDER / "page.md", ROOT / "docs/results.md"
 FIELD = re.compile(r"\{\{ *(\S+) +(\S+?)(?: +(\S+))? *\}\}")
-NORMAL_95 = 1.96
+NORMAL_95 = float(stats.norm.ppf(0.975))
+JACKKNIFE_95 = float(stats.t.ppf(0.975, GROUPS - 1))
 ESTIMATORS = {objective: f"{objective}-mmvae_loose" for objective in COMPARED}
-RESTARTED = {objective: f"{objective}_restart-mmvae_loose" for objective in COMPARED}  # some need not have been run
+SAID_OF = {"iwae": "plain", "stl_iwae": "as released", "dreg_iwae": "as written", "dreg_mixture": "unbiased"}
+RESTARTED = {objective: f"{objective}_restart-mmvae_loose" for objective in COMPARED}
+SEEDED = {objective: f"{objective}_seeds-mmvae_loose" for objective in COMPARED}  # some need not have been run
 ELBO = "elbo-mmvae_loose"
 MAIN = "iwae"  # whose workspace also has the other models, and the tables of the pipeline
 DIRECTIONS = ("mnist_to_svhn", "svhn_to_mnist")
 NAMES = ("mnist", "svhn")
+VAES = {"mnist": "vae_grey", "svhn": "vae_colour"}
 LEARNED = (*DIRECTIONS, "joint", *(f"latent_accuracy_{name}" for name in NAMES))  # columns of a learning curve
+EARLIER_DRAWS = 5  # stages.evaluate takes a fifth of the draws for all points of a learning curve but the last
 
 
 @cache
 def document(name: str) -> dict:
     """A JSON file beside the template, by its path without the suffix; or a curve, its rows by pairs seen."""
+    if name == "lengths":
+        return lengths()
     if (curve := FOLDER / f"{name}.csv").exists():
         return {f"{row['pairs']:.0f}": row for row in read_csv(curve)}
     return read_json(FOLDER / f"{name}.json")
+
+
+def lengths() -> dict[str, int]:
+    """Training pairs by name: of the longest run and half of it, and where runs of other lengths are compared."""
+    longest = max(map(length, rows()))
+    return {
+        "longest": longest,
+        "half": longest // 2,
+        "equal": min(map(length, ESTIMATORS.values())),
+        "mvae": length(f"{MAIN}-mvae_poe"),
+        "tight": length(f"{MAIN}-mmvae_tight"),
+        "restart": length(RESTARTED[MAIN]),
+        "elbo": length(ELBO),
+        "tails": length(ESTIMATORS["dreg_iwae"]),
+    }
 
 
 def leaf(name: str, place: str) -> float | dict | str | list:
     """What lies at a dotted place of a file."""
     value = document(name)
     for key in place.split("."):
-        value = value[key]
+        value = value[str(lengths()[key[1:]]) if key.startswith("@") else key]
     return value
 
 
@@ -59,14 +85,19 @@ def share(name: str, place: str) -> str:
     return f"{100 * mean(leaf(name, place)):.1f}"
 
 
-def interval(name: str, place: str) -> str:
-    """Percent, +- the half-width of a 95 % interval: over test images for one seed, else over seeds (2 deviations)."""
-    value, about = leaf(name, place), document(name)
-    rate = mean(value)
-    if len(about["seeds"]) > 1:
-        return f"{100 * rate:.1f} ± {200 * value['std']:.1f}"
-    count = about["budget"]["joint_samples"] if place.endswith("joint") else about["data"]["test_pairs"]
+def within(rate: float, count: int) -> str:
+    """Percent, +- the half-width of a 95 % interval of a share of so many."""
     return f"{100 * rate:.1f} ± {100 * NORMAL_95 * math.sqrt(rate * (1 - rate) / count):.1f}"
+
+
+def interval(name: str, place: str) -> str:
+    """A share with its 95 % interval: over seeds where there are several, else over test pairs (jointly, draws)."""
+    value, about = leaf(name, place), document(name)
+    if (seeds := len(about["seeds"])) > 1:
+        half = float(stats.t.ppf(0.975, seeds - 1)) * value["std"] / math.sqrt(seeds)
+        return f"{100 * mean(value):.1f} ± {100 * half:.1f}"
+    count = about["budget"]["joint_samples"] if place.endswith("joint") else about["data"]["test_pairs"]
+    return within(mean(value), count)
 
 
 def with_error(name: str, place: str) -> str:
@@ -92,6 +123,19 @@ def rows() -> list[str]:
     return [*first, *(row for row in found if row not in first)]
 
 
+def length(row: str) -> int:
+    """Pairs that a row was trained on."""
+    return document(f"runs/{row}")["budget"]["pairs"]
+
+
+def pairs_of(row: str) -> str:
+    return f"{length(row):,}"
+
+
+def paper_pairs() -> str:
+    return FORMATS["int"]("paper", "pairs")
+
+
 def table_runs() -> str:
     """What each row was computed with."""
     header = ["row", "pairs", "of the paper's pairs", "K", "seeds", "commit"]
@@ -99,16 +143,9 @@ def table_runs() -> str:
     for row in rows():
         about = document(f"runs/{row}")
         budget = about["budget"]
-        body.append(
-            [
-                f"`{row}`",
-                f"{budget['pairs']:,}",
-                f"{100 * budget['share_of_the_papers_pairs']:.1f} %",
-                str(budget["particles"]) if not row.partition("-")[2].startswith("mvae") else "1",
-                str(len(about["seeds"])),
-                about["commit"],
-            ]
-        )
+        part = f"{100 * budget['share_of_the_papers_pairs']:.1f} %"
+        seeds = ", ".join(map(str, about["seeds"]))
+        body.append([f"`{row}`", pairs_of(row), part, str(budget["particles"]), seeds, about["commit"]])
     return markdown(header, body)
 
 
@@ -126,129 +163,132 @@ def table_commands() -> str:
     return "\n".join([*lines, "```"])
 
 
+def learned(row: str, at: str, keys: tuple[str, ...], seed: int = 0) -> list[str]:
+    """Shares of a learning curve after so many pairs (of LENGTHS), with their intervals over test pairs or draws."""
+    budget, data = (document(f"runs/{row}")[key] for key in ("budget", "data"))
+    draws = budget["joint_samples"] if lengths()[at] == length(row) else budget["joint_samples"] // EARLIER_DRAWS
+    counts = {key: draws if key == "joint" else data["test_pairs"] for key in keys}
+    return [within(leaf(f"learning/{row}-{seed}", f"@{at}.{key}"), counts[key]) for key in keys]
+
+
+def published(table: str, *keys: str) -> list[str]:
+    return [share("paper", f"{table}.{key}") for key in keys]
+
+
 def table1() -> str:
-    single = "latent_accuracy.single.{}.samples"
-    columns = {
-        "MMVAE": ("mmvae", f"runs/{MAIN}-mmvae_loose", single),
-        "MVAE single": ("mvae_single", f"runs/{MAIN}-mvae_poe", single),
-        "MVAE both": ("mvae_both", f"runs/{MAIN}-mvae_poe", "latent_accuracy.both.samples"),
-        "MVAE, probe of both on single": (None, f"runs/{MAIN}-mvae_poe", "latent_accuracy.both_to_single.{}.samples"),
-        "VAE": ("vae", None, single),
-    }
-    vaes = {"mnist": f"runs/{MAIN}-vae_grey", "svhn": f"runs/{MAIN}-vae_colour"}
-    body = []
-    for name in NAMES:
-        published = [share("paper", f"table1.{key}.{name}") if key else "" for key, _, _ in columns.values()]
-        ours = [interval(file or vaes[name], place.format(name)) for _, file, place in columns.values()]
-        body += [[f"{name}, the paper", *published, ""]]
-        body += [[f"{name}, here", *ours, share("classifiers", f"majority.{name}")]]
-    return markdown(["", *columns, "majority"], body)
+    """Latent accuracy, a line for each model and each posterior that a probe reads."""
+    single = [f"latent_accuracy.single.{name}.samples" for name in NAMES]
+    mvae = f"{MAIN}-mvae_poe"
+
+    def paper(label: str, key: str) -> list[str]:
+        return [f"{label}, the paper", paper_pairs(), *published(f"table1.{key}", *NAMES)]
+
+    def ours(label: str, row: str, places: list[str]) -> list[str]:
+        return [label, pairs_of(row), *(interval(f"runs/{row}", place) for place in places)]
+
+    body = [paper("MMVAE", "mmvae")]
+    body += [ours(f"MMVAE, `{objective}`", row, single) for objective, row in ESTIMATORS.items()]
+    early = [f"latent_accuracy_{name}" for name in NAMES]
+    body += [[f"MMVAE, `{MAIN}`", f"{lengths()['mvae']:,}", *learned(ESTIMATORS[MAIN], "mvae", tuple(early))]]
+    body += [paper("MVAE from one", "mvae_single"), ours("MVAE from one", mvae, single)]
+    transferred = [f"latent_accuracy.both_to_single.{name}.samples" for name in NAMES]
+    body += [ours("MVAE from one, probe trained on both", mvae, transferred)]
+    body += [paper("MVAE from both", "mvae_both"), ours("MVAE from both", mvae, ["latent_accuracy.both.samples"] * 2)]
+    body += [paper("VAE", "vae")]
+    cells = [interval(f"runs/{MAIN}-{VAES[name]}", place) for name, place in zip(NAMES, single, strict=True)]
+    body += [["VAE", pairs_of(f"{MAIN}-{VAES['mnist']}"), *cells]]
+    body += [["always the commonest digit", "", *[share(f"runs/{ESTIMATORS[MAIN]}", "latent_accuracy.majority")] * 2]]
+    return markdown(["", "pairs", "MNIST", "SVHN"], body)
 
 
-def coherence_row(name: str) -> list[str]:
-    """M to S, S to M and joint under the strong classifiers, the LeNets' in brackets."""
-    places = [f"cross.{direction}" for direction in DIRECTIONS] + ["joint"]
-    return [
-        f"{interval(name, f'coherence.strong.{place}')} ({share(name, f'coherence.lenet.{place}')})" for place in places
-    ]
+def coherence_row(label: str, row: str) -> list[str]:
+    """Coherence under the strong classifiers, the LeNets' in brackets; agreement by chance; entropies of draws."""
+    name = f"runs/{row}"
+    places = [*(f"cross.{direction}" for direction in DIRECTIONS), "joint"]
+    cells = [f"{interval(name, f'coherence.strong.{at}')} ({share(name, f'coherence.lenet.{at}')})" for at in places]
+    chance = share(name, "coherence.strong.joint_by_chance")
+    entropies = [FORMATS["2"](name, f"coherence.strong.entropy.{modality}") for modality in NAMES]
+    return [label, pairs_of(row), *cells, chance, *entropies]
 
 
-def length(row: str) -> int:
-    """Pairs that a row was trained on."""
-    return document(f"runs/{row}")["budget"]["pairs"]
+def earlier_row(label: str, row: str, at: str) -> list[list[str]]:
+    """A line for a row on its way, after as many pairs as others have; none if that is its end."""
+    if lengths()[at] == length(row):
+        return []
+    entropies = [FORMATS["2"](f"learning/{row}-0", f"@{at}.entropy_{modality}") for modality in NAMES]
+    return [[label, f"{lengths()[at]:,}", *learned(row, at, (*DIRECTIONS, "joint")), "", *entropies]]
 
 
-def on_the_way(row: str, pairs: int) -> list[str]:
-    """A row's cells of coherence and entropy after so many pairs, from its learning curve."""
-    curve = f"learning/{row}-0"
-    shares = [share(curve, f"{pairs}.{key}") for key in (*DIRECTIONS, "joint")]
-    return [*shares, *(FORMATS["2"](curve, f"{pairs}.entropy_{name}") for name in NAMES)]
+def published_row(label: str, place: str) -> list[str]:
+    return [f"{label}, the paper", paper_pairs(), *published(place, *DIRECTIONS, "joint"), "", "", ""]
 
 
-def earlier(row: str, other: str) -> list[list[str]]:
-    """A line for MMVAE's `row` after as many pairs as an `other` row has, if that is not its end."""
-    pairs = length(other)
-    return [] if pairs == length(row) else [[f"the same after {pairs:,} pairs", *on_the_way(row, pairs)]]
-
-
-def published_row(place: str) -> list[str]:
-    return [share("paper", f"{place}.{key}") for key in (*DIRECTIONS, "joint")]
-
-
-def entropies(name: str) -> list[str]:
-    return [FORMATS["2"](name, f"coherence.strong.entropy.{modality}") for modality in NAMES]
-
-
-COHERENCE = ["", "M to S", "S to M", "joint", "entropy of draws, M", "S"]
+COHERENCE = ["", "pairs", "M to S", "S to M", "joint", "by chance", "entropy of draws, M", "S"]
 
 
 def table2() -> str:
-    body = [["MMVAE, the paper", *published_row("table2.mmvae"), "", ""]]
-    body += [["MMVAE, here", *coherence_row(f"runs/{MAIN}-mmvae_loose"), *entropies(f"runs/{MAIN}-mmvae_loose")]]
-    body += earlier(f"{MAIN}-mmvae_loose", f"{MAIN}-mvae_poe")
-    body += [["MVAE, the paper", *published_row("table2.mvae"), "", ""]]
-    for label, run in (("MVAE, here", "mvae_poe"), ("MVAE's recipe with a mixture, here", "mvae_moe")):
-        if f"{MAIN}-{run}" in rows():
-            body += [[label, *coherence_row(f"runs/{MAIN}-{run}"), *entropies(f"runs/{MAIN}-{run}")]]
+    body = [published_row("MMVAE", "table2.mmvae")]
+    body += [coherence_row(f"MMVAE, `{objective}`", row) for objective, row in ESTIMATORS.items()]
+    body += earlier_row(f"MMVAE, `{MAIN}`", ESTIMATORS[MAIN], "mvae")
+    body += [published_row("MVAE", "table2.mvae"), coherence_row("MVAE", f"{MAIN}-mvae_poe")]
+    body += [coherence_row("MVAE's recipe with a mixture", f"{MAIN}-mvae_moe")]
+    constant = share(f"runs/{ESTIMATORS[MAIN]}", "latent_accuracy.majority")
+    body += [["always the commonest digit", "", constant, constant, *[""] * 4]]
     caps = [f"{share('classifiers', f'strong.{n}')} ({share('classifiers', f'lenet.{n}')})" for n in NAMES[::-1]]
-    return markdown(COHERENCE, [*body, ["classifiers on real images", *caps, "", "", ""]])
+    return markdown(COHERENCE, [*body, ["classifiers on real images", "", *caps, *[""] * 4]])
 
 
 def table3() -> str:
-    header = ["", "log p(m, n)", "scaled as printed", "m, from both", "m, from m", "m, from n", "m given n"]
+    header = ["", "pairs", "log p(m, n)", "scaled as printed", "m, from both", "m, from m", "m, from n", "m given n"]
     body = []
-    for model, run in (("mmvae", "mmvae_loose"), ("mvae", "mvae_poe")):
+    for model, row in (("mmvae", ESTIMATORS[MAIN]), ("mvae", f"{MAIN}-mvae_poe")):
         for name, other in (NAMES, NAMES[::-1]):
-            published = document("paper")["table3"][model][name]
-            cells = [
-                f"{published[key]:.2f}" if key in published else ""
-                for key in ("joint", "from_both", "from_own", "from_other")
-            ]
-            body.append([f"{model}, m = {name}, the paper", "", *cells, ""])
-            file, at = f"runs/{MAIN}-{run}", "likelihood."
+            printed = document("paper")["table3"][model][name]
+            keys = ("joint", "from_both", "from_own", "from_other")
+            cells = [f"{printed[key]:.2f}" if key in printed else "" for key in keys]
+            label = f"{model.upper()}, m = {name.upper()}"
+            body.append([f"{label}, the paper", paper_pairs(), "", *cells, ""])
             places = ["joint", "joint_scaled", f"from_both.{name}", f"from_{name}.{name}", f"from_{other}.{name}"]
             places.append(f"conditional.{name}_given_{other}")
-            body.append([f"{model}, m = {name}, here", *(with_error(file, at + place) for place in places)])
-    for name, run in (("mnist", "vae_grey"), ("svhn", "vae_colour")):
+            cells = [with_error(f"runs/{row}", f"likelihood.{place}") for place in places]
+            body.append([f"{label}", pairs_of(row), *cells])
+    for name, run in VAES.items():
         cells = ["", "", "", with_error(f"runs/{MAIN}-{run}", f"likelihood.from_{name}.{name}"), "", ""]
-        body.append([f"vae, m = {name}, here", *cells])
+        body.append([f"VAE, m = {name.upper()}", pairs_of(f"{MAIN}-{run}"), *cells])
     return markdown(header, body)
 
 
 def table5() -> str:
     body = []
     for bound in ("loose", "tight"):
-        file = f"runs/{MAIN}-mmvae_{bound}"
-        body.append([f"{bound}, the paper", *published_row(f"table5.{bound}"), "", ""])
-        body.append([f"{bound}, here", *coherence_row(file), *entropies(file)])
-        body += earlier(f"{MAIN}-mmvae_{bound}", f"{MAIN}-mmvae_tight")
+        row = f"{MAIN}-mmvae_{bound}"
+        body += [published_row(bound, f"table5.{bound}"), coherence_row(f"{bound}, `{MAIN}`", row)]
+        body += earlier_row(f"{bound}, `{MAIN}`", row, "tight")
     return markdown(COHERENCE, body)
 
 
 def table_estimators() -> str:
-    body = [["the paper", FORMATS["int"]("paper", "pairs"), *published_row("table2.mmvae"), "", ""]]
-    for objective, row in ESTIMATORS.items():
-        file = f"runs/{row}"
-        body.append([f"`{objective}`", f"{length(row):,}", *coherence_row(file), *entropies(file)])
-    least = min(map(length, ESTIMATORS.values()))
-    for objective, row in ESTIMATORS.items():
-        if length(row) > least:
-            body.append([f"`{objective}`", f"{least:,}", *on_the_way(row, least)])
-    return markdown(["", "pairs", *COHERENCE[1:]], body)
-
-
-def table_latents() -> str:
-    """Latent accuracy, likelihood, and how the experts stand, of each estimator."""
-    header = ["", "pairs", "latent accuracy, M", "S", "log p(m, n)", "bound, validation", "effective sample size"]
-    header += ["share of M's expert", "posterior entropy, M", "S"]
+    """Every estimator after the same number of pairs."""
+    header = ["", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S", "bound on validation pairs"]
+    header += ["weight of M's expert, %"]
     body = []
     for objective, row in ESTIMATORS.items():
-        file = f"runs/{row}"
-        cells = [interval(file, f"latent_accuracy.single.{name}.samples") for name in NAMES]
-        cells += [with_error(file, "likelihood.joint"), FORMATS["1"](file, "curve_end.bound_validation")]
-        cells += [FORMATS["2"](file, "curve_end.ess"), FORMATS["2"](file, "curve_end.share_mnist")]
-        cells += [FORMATS["1"](file, f"curve_end.entropy_{name}") for name in NAMES]
-        body.append([f"`{objective}`", f"{length(row):,}", *cells])
+        at = f"curves/{row}-0"
+        cells = [*learned(row, "equal", LEARNED), FORMATS["1"](at, "@equal.bound_validation")]
+        body.append([f"`{objective}`", f"{lengths()['equal']:,}", *cells, share(at, "@equal.share_mnist")])
+    return markdown(header, body)
+
+
+def table_spread() -> str:
+    """Every estimator that was trained with several seeds: each seed, after the same number of pairs."""
+    header = ["", "seed", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
+    body = []
+    for objective, more in SEEDED.items():
+        if more in rows():
+            seeds = {0: ESTIMATORS[objective]} | dict.fromkeys(document(f"runs/{more}")["seeds"], more)
+            for seed, row in seeds.items():
+                cells = [share(f"learning/{row}-{seed}", f"@restart.{key}") for key in LEARNED]
+                body.append([f"`{objective}`", str(seed), f"{lengths()['restart']:,}", *cells])
     return markdown(header, body)
 
 
@@ -256,13 +296,11 @@ def table_elbo() -> str:
     """The ELBO beside the estimators, after as many pairs as it has."""
     header = ["", "pairs", "posterior entropy, M", "S", "weight of M's expert, %", "M to S", "S to M", "joint"]
     header += ["latent accuracy, M", "S"]
-    pairs = length(ELBO)
     body = []
     for objective, row in {"elbo": ELBO, **ESTIMATORS}.items():
-        cells = [FORMATS["1"](f"curves/{row}-0", f"{pairs}.entropy_{name}") for name in NAMES]
-        cells += [share(f"curves/{row}-0", f"{pairs}.share_mnist")]
-        cells += [share(f"learning/{row}-0", f"{pairs}.{key}") for key in LEARNED]
-        body.append([f"`{objective}`", f"{pairs:,}", *cells])
+        cells = [FORMATS["1"](f"curves/{row}-0", f"@elbo.entropy_{name}") for name in NAMES]
+        cells += [share(f"curves/{row}-0", "@elbo.share_mnist"), *learned(row, "elbo", LEARNED)]
+        body.append([f"`{objective}`", f"{lengths()['elbo']:,}", *cells])
     return markdown(header, body)
 
 
@@ -271,12 +309,8 @@ def table_restart() -> str:
     header = ["", "Adam's moments", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
     body = []
     for objective, again in RESTARTED.items():
-        if again not in rows():
-            continue
-        pairs = length(again)
-        for label, of in (("kept", ESTIMATORS[objective]), ("begun anew", again)):
-            cells = [share(f"learning/{of}-0", f"{pairs}.{key}") for key in LEARNED]
-            body.append([f"`{objective}`", label, f"{pairs:,}", *cells])
+        for label, row in (("kept", ESTIMATORS[objective]), ("begun anew", again)):
+            body.append([f"`{objective}`", label, f"{lengths()['restart']:,}", *learned(row, "restart", LEARNED)])
     return markdown(header, body)
 
 
@@ -299,6 +333,19 @@ def table_first_updates() -> str:
     return markdown(header, body)
 
 
+def table_moments() -> str:
+    """What Adam remembers of the location layers' gradients at the end of each training that was looked at."""
+    header = ["", "pairs", "updates"]
+    header += [f"{encoder}, {kind}" for encoder in ("M", "S") for kind in ("Adam's running", "AMSGrad's largest")]
+    body = []
+    for objective, row in ESTIMATORS.items():
+        about = document(f"moments/{row}")
+        found = [about["moments"][name][f"loc_{kind}"] for name in NAMES for kind in ("running", "largest")]
+        sizes = [f"{about['budget'][key]:,}" for key in ("pairs", "updates")]
+        body.append([f"`{objective}`", *sizes, *map(_short, found)])
+    return markdown(header, body)
+
+
 def _range(values: list[float]) -> str:
     """Two significant digits of the smallest and the largest."""
     return " to ".join(dict.fromkeys(_short(value) for value in (min(values), max(values))))
@@ -311,25 +358,16 @@ def _short(value: float) -> str:
 
 def table_synergy() -> str:
     """log p(m, n) - log p(m) - log p(n), and what both inputs give against one."""
-    header = [
-        "",
-        "synergy, nats",
-        "probe, both",
-        "probe, M",
-        "probe, S",
-        "M made from both",
-        "from M",
-        "S made from both",
-    ]
-    header += ["from S"]
+    header = ["", "pairs", "synergy, nats", "probe, both", "probe, M", "probe, S", "M made from both", "from M"]
+    header += ["S made from both", "from S"]
     body = []
-    for label, run in (("MMVAE", "mmvae_loose"), ("MVAE", "mvae_poe")):
-        file = f"runs/{MAIN}-{run}"
+    for label, row in ((f"MMVAE, `{MAIN}`", ESTIMATORS[MAIN]), ("MVAE", f"{MAIN}-mvae_poe")):
+        file = f"runs/{row}"
         cells = [with_error(file, "likelihood.synergy"), interval(file, "latent_accuracy.both.samples")]
         cells += [interval(file, f"latent_accuracy.single.{name}.samples") for name in NAMES]
         for name in NAMES:
             cells += [interval(file, f"coherence.strong.{kind}.{name}") for kind in ("from_both", "reconstruction")]
-        body.append([label, *cells])
+        body.append([label, pairs_of(row), *cells])
     return markdown(header, body)
 
 
@@ -355,28 +393,28 @@ def table_gradients() -> str:
 
 
 def _percent(value: dict) -> str:
-    return f"{100 * value['mean']:z.1f} ± {100 * NORMAL_95 * value['standard_error']:.1f}"
+    return f"{100 * value['mean']:z.1f} ± {100 * JACKKNIFE_95 * value['standard_error']:.1f}"
 
 
 def table_summary() -> str:
-    """What the README quotes."""
-    paper = FORMATS["int"]("paper", "pairs")
-    body = [["the paper, MMVAE", paper, *published_row("table2.mmvae")]]
-    for row, label in {
-        ESTIMATORS["iwae"]: "MMVAE, `iwae`",
-        ESTIMATORS["dreg_mixture"]: "MMVAE, `dreg_mixture`",
-        ESTIMATORS["stl_iwae"]: "MMVAE, `stl_iwae` (the paper as released)",
-        ESTIMATORS["dreg_iwae"]: "MMVAE, `dreg_iwae` (the paper as written)",
-        f"{MAIN}-mmvae_tight": "MMVAE, `iwae`, tight bound",
-        f"{MAIN}-mvae_poe": "MVAE",
-    }.items():
-        places = [f"coherence.strong.{key}" for key in (*(f"cross.{d}" for d in DIRECTIONS), "joint")]
-        body.append([label, f"{length(row):,}", *(interval(f"runs/{row}", place) for place in places)])
-    body.insert(-1, ["the paper, MVAE", paper, *published_row("table2.mvae")])
+    """What the README quotes, and the page begins with."""
+    places = [*(f"coherence.strong.cross.{direction}" for direction in DIRECTIONS), "coherence.strong.joint"]
+
+    def ours(label: str, row: str) -> list[str]:
+        return [label, pairs_of(row), *(interval(f"runs/{row}", place) for place in places)]
+
+    body = [["MMVAE, the paper", paper_pairs(), *published("table2.mmvae", *DIRECTIONS, "joint")]]
+    body += [ours(f"MMVAE, `{objective}` ({SAID_OF[objective]})", row) for objective, row in ESTIMATORS.items()]
+    body += [ours(f"MMVAE, `{MAIN}`, tight bound", f"{MAIN}-mmvae_tight")]
+    body += [["MVAE, the paper", paper_pairs(), *published("table2.mvae", *DIRECTIONS, "joint")]]
+    body += [ours("MVAE", f"{MAIN}-mvae_poe")]
+    constant = share(f"runs/{ESTIMATORS[MAIN]}", "latent_accuracy.majority")
+    body += [["always the commonest digit", "", constant, constant, ""]]
     return markdown(["", "pairs", "MNIST to SVHN", "SVHN to MNIST", "joint"], body)
 
 
 TABLES = {
+    "summary": table_summary,
     "runs": table_runs,
     "commands": table_commands,
     "1": table1,
@@ -384,10 +422,11 @@ TABLES = {
     "3": table3,
     "5": table5,
     "estimators": table_estimators,
-    "latents": table_latents,
+    "spread": table_spread,
     "synergy": table_synergy,
     "gradients": table_gradients,
     "first_updates": table_first_updates,
+    "moments": table_moments,
     "restart": table_restart,
     "elbo": table_elbo,
 }
@@ -404,4 +443,5 @@ def render(template: str) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     PAGE.write_text(render(TEMPLATE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -2,52 +2,73 @@
 
 from __future__ import annotations
 
+import argparse
+
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.page import DIRECTIONS, ELBO, ESTIMATORS, FOLDER, MAIN, NAMES, RESTARTED, document, rows
+from benchmarks.page import (
+    DIRECTIONS,
+    ELBO,
+    ESTIMATORS,
+    FOLDER,
+    JACKKNIFE_95,
+    MAIN,
+    NAMES,
+    RESTARTED,
+    document,
+    rows,
+)
 from mmvae import figures
 from mmvae.evaluation.gradients import COMPARED
 from mmvae.figures import COLOURS
 from mmvae.files import read_csv
 
 OTHERS = {"tight bound": "mmvae_tight", "MVAE": "mvae_poe", "MVAE, mixture": "mvae_moe"}
-DASHES = dict(zip(NAMES, ("-", "--"), strict=True))
 
 
 def learning() -> Figure:
-    """Coherence and latent accuracy against pairs seen, with the paper's numbers."""
+    """Coherence and latent accuracy against pairs seen, with the paper's numbers and what a constant answer gives."""
     shown = ESTIMATORS | {label: f"{MAIN}-{run}" for label, run in OTHERS.items()}
     curves = {label: read_csv(FOLDER / f"learning/{row}-0.csv") for label, row in shown.items() if row in rows()}
     paper = document("paper")
     published = {key: paper["table2"]["mmvae"][key] for key in (*DIRECTIONS, "joint")}
     published |= {f"latent_accuracy_{name}": paper["table1"]["mmvae"][name] for name in NAMES}
-    return figures.learning_curves(curves, "Real MNIST and part of SVHN: learning", published)
+    constant = document(f"runs/{ESTIMATORS[MAIN]}")["latent_accuracy"]["majority"]["mean"]
+    levels = {
+        "the paper, at its end": published,
+        "always the commonest digit": {key: constant for key in published if key != "joint"},
+    }
+    return figures.learning_curves(curves, "Real MNIST and part of SVHN: learning", levels)
 
 
 def experts() -> Figure:
     """Bound, effective sample size, shares of weight and entropies of the experts against pairs seen."""
     titles = {
-        "bound_validation": "bound on validation pairs, nats",
+        "bound_validation": "each run's own bound on validation pairs, nats",
         "ess": "effective sample size of an expert's particles",
         "share_mnist": "share of the mixture's weight on MNIST's expert",
-        "entropy": "entropy of a posterior, nats (MNIST solid, SVHN dashed)",
+        **{f"entropy_{name}": f"entropy of the posterior of {name.upper()}, nats" for name in NAMES},
     }
     kept = read_csv(FOLDER / f"learning/{ESTIMATORS[MAIN]}-0.csv")
-    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
-    for panel, (key, title) in zip(axes.flat, titles.items(), strict=True):
+    figure, axes = plt.subplots(2, 3, figsize=(14, 8), layout="constrained")
+    shown = ESTIMATORS | {"elbo": ELBO, "iwae, tight bound": f"{MAIN}-mmvae_tight"}
+    for panel, (key, title) in zip(axes.flat, titles.items(), strict=False):
         panel.set_title(title, fontsize=11)
         figures.pairs_axis(panel, [row["pairs"] for row in kept])
-        one_particle_has_it = key in ("share_mnist", "entropy")  # but no bound to compare, and no sample size
-        shown = ESTIMATORS | ({"elbo": ELBO} if one_particle_has_it else {})
-        for colour, (objective, row) in zip(COLOURS, shown.items(), strict=False):
+        for colour, (label, row) in zip(COLOURS, shown.items(), strict=False):
+            if (key, label) == ("bound_validation", "elbo"):
+                continue  # another bound
             curve = read_csv(FOLDER / f"curves/{row}-0.csv")
-            for name, style in DASHES.items() if key == "entropy" else {None: "-"}.items():
-                values = [point[f"entropy_{name}" if name else key] for point in curve]
-                label = objective if style == "-" else None
-                panel.plot([point["pairs"] for point in curve], values, style, color=colour, label=label)
-    return _entitled(figure, axes[1, 1], "Real MNIST and part of SVHN: how the experts stand")
+            panel.plot([point["pairs"] for point in curve], [point[key] for point in curve], color=colour, label=label)
+    particles = document(f"runs/{ESTIMATORS[MAIN]}")["budget"]["particles"]
+    axes[0, 1].set_ylim(0, particles)
+    axes[1, 2].set_axis_off()
+    axes[1, 2].legend(*axes[0, 1].get_legend_handles_labels(), loc="center", fontsize=10)
+    figure.suptitle("Real MNIST and part of SVHN: how the experts stand", fontsize=13)
+    return figure
 
 
 def gradients() -> Figure:
@@ -70,10 +91,14 @@ def gradients() -> Figure:
                 values = [
                     value if isinstance(value, dict) else {"mean": value, "standard_error": 0} for value in values
                 ]
-                means, errors = ([100 * value[part] for value in values] for part in ("mean", "standard_error"))
-                style = {"fmt": "o-", "ms": 3, "capsize": 2, "color": colour, "label": estimator}
-                panel.errorbar(list(epochs), means, errors, **style)
-    return _entitled(figure, axes[0, 0], "Gradients of the encoders, every estimator on the same pairs and particles")
+                means, errors = (
+                    np.array([100 * value[part] for value in values]) for part in ("mean", "standard_error")
+                )
+                line = "s--" if estimator == "dreg_mixture" else "o-"  # over dreg_iwae's, which it hardly differs from
+                style = {"fmt": line, "ms": 3, "capsize": 2, "color": colour, "label": estimator}
+                panel.errorbar(list(epochs), means, JACKKNIFE_95 * errors, **style)
+    title = "Gradients of the encoders, every estimator on the same pairs and particles (bars: 95 % intervals)"
+    return _entitled(figure, axes[0, 0], title)
 
 
 def first_updates() -> Figure:
@@ -99,7 +124,9 @@ def first_updates() -> Figure:
                     panel.plot(updates, values, lw=width, alpha=opacity, color=colour, label=label)
             if line is axes[-1]:
                 panel.set_xlabel("update")
-    return _entitled(figure, axes[0, 0], "The first updates of a training (thick: seed 0, thin: other seeds)")
+    particles = document(f"first_updates/{MAIN}")["particles"]
+    title = f"The first updates of a training, K = {particles} (thick: seed 0, thin: other seeds)"
+    return _entitled(figure, axes[0, 0], title)
 
 
 def restart() -> Figure:
@@ -130,5 +157,6 @@ def _entitled(figure: Figure, panel: Axes, title: str) -> Figure:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for draw in (learning, experts, gradients, first_updates, restart):
         figures.save(FOLDER / f"{draw.__name__}.png", draw())

@@ -42,10 +42,18 @@ def test_no_number_of_the_page_is_typed():
     assert prose("had 12.3 %, K = 30, and `{{ runs/a b share }}`, Table 2") == "had 12.3 %, K = 30, and , "
 
 
+def test_no_length_of_a_run_is_typed():
+    """A longer run must not leave the numbers of a shorter one under its name."""
+    places = [field.group(2) for field in page.FIELD.finditer(TEMPLATE)]
+    assert [place for place in places if re.search(r"\d{4,}", place)] == []
+
+
 def test_the_readme_quotes_the_page():
     text = (ROOT / "README.md").read_text()
     section = text[text.index("## Results on real data") : text.index("## The real data, a GPU")]
     assert page.table_summary() in section
+    length, share = "{{ lengths longest int }}", "{{ runs/iwae-mmvae_loose budget.share_of_the_papers_pairs share }}"
+    assert page.render(f"at most {length} training pairs (**{share} % of the paper's**)") in " ".join(section.split())
     rest = prose(section.replace(page.table_summary(), ""))
     shown = page.render(TEMPLATE) + (ROOT / "docs/results_birds.md").read_text()
     assert [number for number in re.findall(r"\d[\d,.]*\d|\d", rest) if number not in shown] == []
@@ -94,7 +102,8 @@ def test_the_command_of_a_row_is_one_that_runs(path, tmp_path):
     train, budget = checked.train[SET], content["budget"]
     assert checked.digit_sets == (SET,)
     assert budget["pairs"] == train.epochs * train.pairs_per_epoch
-    assert (budget["batch_size"], budget["particles"]) == (train.batch_size, train.particles)
+    particles = 1 if path.stem.partition("-")[2].startswith("mvae_") else train.particles
+    assert (budget["batch_size"], budget["particles"]) == (train.batch_size, particles)
     stage, item = words[-1].split("@")
     data_set, run, seed = item.split("-")
     assert stage == "evaluate"
