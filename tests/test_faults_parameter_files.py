@@ -252,8 +252,9 @@ def test_the_other_stages_wait_for_the_check():
 def test_no_stage_starts(name, file, fault, monkeypatch):
     """In a folder without anything else, a stage that read or wrote before it checked would say so."""
     kind = "digits" if "digit_sets" in str(STAGES[name]["matrix"]) else "birds"
-    command = STAGES[name]["cmd"].replace("${item.set}", kind)
-    options = re.sub(r"\$\{[^}]+\}", "0", command).partition(module_of(name))[2].split()
+    values = {"set": kind, "bound": "tight", "posterior": "moe", "image": "grey" if kind == "digits" else "pixels"}
+    command = re.sub(r"\$\{(?:item\.)?([^}]+)\}", lambda at: values.get(at[1], "0"), STAGES[name]["cmd"])
+    options = command.partition(module_of(name))[2].split()
     main = import_module(module_of(name)).main
     monkeypatch.chdir(file.parent)
     monkeypatch.setattr(sys, "argv", [name, *options])
