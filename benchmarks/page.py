@@ -54,11 +54,11 @@ def document(name: str) -> dict:
 
 
 def lengths() -> dict[str, int]:
-    """Training pairs by name: of the longest run and half of it, and where runs of other lengths are compared."""
-    longest = max(map(length, rows()))
+    """Training pairs by name: of the longest run, of MAIN's and half of it, and where other lengths are compared."""
     return {
-        "longest": longest,
-        "half": longest // 2,
+        "longest": max(map(length, rows())),
+        "main": length(ESTIMATORS[MAIN]),
+        "half": length(ESTIMATORS[MAIN]) // 2,
         "equal": min(map(length, ESTIMATORS.values())),
         "mvae": length(f"{MAIN}-mvae_poe"),
         "tight": length(f"{MAIN}-mmvae_tight"),

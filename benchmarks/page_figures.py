@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,6 +45,15 @@ def learning() -> Figure:
     return figures.learning_curves(curves, "Real MNIST and part of SVHN: learning", levels)
 
 
+def _panels(titles: dict[str, str], axes: np.ndarray) -> Iterator[tuple[Axes, str]]:
+    """A panel for each column of a curve, with its title and an axis of pairs."""
+    kept = read_csv(FOLDER / f"learning/{ESTIMATORS[MAIN]}-0.csv")
+    for panel, (key, title) in zip(axes.flat, titles.items(), strict=False):
+        panel.set_title(title, fontsize=11)
+        figures.pairs_axis(panel, [row["pairs"] for row in kept])
+        yield panel, key
+
+
 def experts() -> Figure:
     """Bound, effective sample size, shares of weight and entropies of the experts against pairs seen."""
     titles = {
@@ -52,12 +62,9 @@ def experts() -> Figure:
         "share_mnist": "share of the mixture's weight on MNIST's expert",
         **{f"entropy_{name}": f"entropy of the posterior of {name.upper()}, nats" for name in NAMES},
     }
-    kept = read_csv(FOLDER / f"learning/{ESTIMATORS[MAIN]}-0.csv")
     figure, axes = plt.subplots(2, 3, figsize=(14, 8), layout="constrained")
     shown = ESTIMATORS | {"elbo": ELBO, "iwae, tight bound": f"{MAIN}-mmvae_tight"}
-    for panel, (key, title) in zip(axes.flat, titles.items(), strict=False):
-        panel.set_title(title, fontsize=11)
-        figures.pairs_axis(panel, [row["pairs"] for row in kept])
+    for panel, key in _panels(titles, axes):
         for colour, (label, row) in zip(COLOURS, shown.items(), strict=False):
             if (key, label) == ("bound_validation", "elbo"):
                 continue  # another bound
@@ -133,12 +140,9 @@ def restart() -> Figure:
     """Cross coherence and latent accuracy of trainings whose moments were begun anew, beside those that kept them."""
     titles = {"mnist_to_svhn": "MNIST to SVHN, %", "svhn_to_mnist": "SVHN to MNIST, %"}
     titles |= {f"latent_accuracy_{name}": f"latent accuracy of {name.upper()}, %" for name in NAMES}
-    kept = read_csv(FOLDER / f"learning/{ESTIMATORS[MAIN]}-0.csv")
     figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
-    for panel, (key, title) in zip(axes.flat, titles.items(), strict=True):
-        panel.set_title(title, fontsize=11)
+    for panel, key in _panels(titles, axes):
         panel.set_ylim(0, 100)
-        figures.pairs_axis(panel, [row["pairs"] for row in kept])
         for colour, objective in zip(COLOURS, ESTIMATORS, strict=False):
             for row, style, label in ((ESTIMATORS[objective], "o-", objective), (RESTARTED[objective], "s--", None)):
                 if row in rows():
