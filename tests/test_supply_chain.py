@@ -26,6 +26,7 @@ NOT_IMPORTED = {
     "dvc": "runs the stages",
     "dvc-ssh": "DVC looks for it where a remote is on SSH",
     "pytest-xdist": "an extension of pytest",
+    "ruamel-yaml-clib": "the YAML reader of DVC looks for it",
     "ruff": "a command",
 }
 needs_environment = pytest.mark.skipif(
