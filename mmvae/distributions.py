@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+LARGEST_LOG_VARIANCE = 80.0  # whose exponential is finite; such an expert says nothing in a product
+
 
 @dataclass(frozen=True)
 class Laplace:
@@ -89,9 +91,12 @@ def laplace_from_logits(loc: Tensor, scale_logits: Tensor, minimum: float = 0.0)
     return Laplace(loc, scale_logits.softmax(-1) * scale_logits.shape[-1] + minimum)
 
 
-def normal_from_log_variance(loc: Tensor, log_variance: Tensor) -> Normal:
-    """The Gaussian expert of MVAE (Wu and Goodman 2018)."""
-    return Normal(loc, (0.5 * log_variance).exp())
+def normal_from_log_variance(loc: Tensor, log_variance: Tensor, minimum: float) -> Normal:
+    """The Gaussian expert of MVAE (Wu and Goodman 2018): `minimum` is added to its variance, as in their code.
+
+    In a product, nothing keeps a variance from growing or shrinking for as long as the KL has little weight.
+    """
+    return Normal(loc, (log_variance.clamp(max=LARGEST_LOG_VARIANCE).exp() + minimum).sqrt())
 
 
 def product_of_experts(experts: list[Normal], prior: Normal) -> Normal:

@@ -32,7 +32,8 @@ from mmvae.modality import BernoulliLikelihood, CategoricalLikelihood, LaplaceLi
 from mmvae.nets import captions, features, mnist, pixels, svhn
 
 Inputs = dict[str, Tensor]
-POSTERIOR_SCALE_MINIMUM = 1e-6
+POSTERIOR_SCALE_MINIMUM = 1e-6  # MMVAE's, as released
+POSTERIOR_VARIANCE_MINIMUM = 1e-8  # MVAE's, as its authors released it
 CACHED_ROWS = {"cpu": 256, "cuda": 65536}
 
 
@@ -186,7 +187,7 @@ class MVAE(MultimodalVAE):
         return Normal(like.new_zeros(self.config.latents), like.new_ones(self.config.latents))
 
     def expert(self, name: str, x: Tensor) -> Family:
-        return normal_from_log_variance(*self.modalities[name].encoder(x))
+        return normal_from_log_variance(*self.modalities[name].encoder(x), minimum=POSTERIOR_VARIANCE_MINIMUM)
 
     def experts_given(self, names: Sequence[str]) -> int:
         return len(names) if self.config.posterior == "moe" else 1

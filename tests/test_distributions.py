@@ -1,10 +1,19 @@
 """Densities, divergences, mixtures and products against torch.distributions, integrals and formulas."""
 
+import math
+
 import pytest
 import torch
 from torch import distributions as reference
 
-from mmvae.distributions import Laplace, Mixture, Normal, laplace_from_logits, product_of_experts
+from mmvae.distributions import (
+    Laplace,
+    Mixture,
+    Normal,
+    laplace_from_logits,
+    normal_from_log_variance,
+    product_of_experts,
+)
 
 FAMILIES = [(Laplace, reference.Laplace), (Normal, reference.Normal)]
 
@@ -70,6 +79,19 @@ def test_product_of_experts_is_the_normalised_product_of_densities():
     normalised = log_product.exp() / torch.trapezoid(log_product.exp(), z)
     product = product_of_experts(experts, prior)
     torch.testing.assert_close(product.log_prob(z.view(-1, 1, 1))[:, 0].exp(), normalised)
+
+
+@pytest.mark.parametrize("log_variance", [-1e4, -90.0, -60.0, 0.0, 60.0, 90.0, 1e4])
+def test_no_log_variance_breaks_a_product_or_its_gradient(log_variance):
+    """While MVAE's KL has no weight yet, one batch may have them from -60 to 140; float32 ends at 88."""
+    given, loc = torch.tensor([log_variance], requires_grad=True), torch.tensor([3.0], requires_grad=True)
+    expert, prior = normal_from_log_variance(loc, given, minimum=1e-8), Normal(torch.zeros(1), torch.ones(1))
+    product = product_of_experts([expert], prior)
+    (product.loc + product.scale + product.kl(prior) + expert.kl(prior)).sum().backward()
+    assert given.grad.isfinite() and loc.grad.isfinite()
+    weight = 1 / (1 + math.exp(min(log_variance, 80)) + 1e-8)
+    assert product.loc.item() == pytest.approx(3 * weight, rel=1e-5, abs=1e-30)
+    assert product.scale.item() ** 2 == pytest.approx(1 - weight, rel=1e-5, abs=1.1e-8)
 
 
 def test_laplace_scales_sum_to_the_number_of_latents():
