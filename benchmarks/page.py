@@ -3,7 +3,7 @@
 docs/results/mnist_svhn/page.md is the page with a field in the place of every number:
 
     {{ runs/iwae-mmvae_loose coherence.strong.joint share }}        file, place in it, format
-    {{ learning/iwae-mmvae_loose-0 @equal.svhn_to_mnist share }}    the row of a curve after so many pairs, by LENGTHS
+    {{ learning/iwae-mmvae_loose-0 @equal.svhn_to_mnist share }}    a row of a curve, by a name of lengths()
     {{ table estimators }}                                          one of TABLES
 
 so that no number on the page is typed, and tests/test_results.py finds each in its file.
@@ -164,7 +164,7 @@ def table_commands() -> str:
 
 
 def learned(row: str, at: str, keys: tuple[str, ...], seed: int = 0) -> list[str]:
-    """Shares of a learning curve after so many pairs (of LENGTHS), with their intervals over test pairs or draws."""
+    """Shares of a learning curve at a name of lengths(), with their intervals over test pairs or draws."""
     budget, data = (document(f"runs/{row}")[key] for key in ("budget", "data"))
     draws = budget["joint_samples"] if lengths()[at] == length(row) else budget["joint_samples"] // EARLIER_DRAWS
     counts = {key: draws if key == "joint" else data["test_pairs"] for key in keys}

@@ -58,8 +58,8 @@ def test_a_training_that_diverges_says_so(model, stage_server, tmp_path, fault):
         assert not outputs(tmp_path)
 
 
-def test_mvae_bears_variances_without_bounds(stage_server, tmp_path):
-    """A learning rate of 1 drives its variances beyond what float32 holds; its product was not a number then."""
+def test_mvae_bears_a_learning_rate_of_one(stage_server, tmp_path):
+    """Which drives log variances beyond what float32 holds the exponential of; without bounds it ended in nan."""
     write_digit_noise(tmp_path, learning_rate=1.0)
     assert stage_server.run(tmp_path, "python -m stages.train_mvae --set digits --posterior poe --seed 0") == (0, "")
     assert [path.name for path in (tmp_path / "models").rglob("0.safetensors")] == ["0.safetensors"]
