@@ -41,7 +41,6 @@ def measure(pairs: DigitPairs, params: config.Params, bound: str, screened: bool
         pairs.split("validation"),
         runs.budget(settings, params.optimiser),
         seed,
-        settings.particles,
         title=f"{'screened' if screened else 'dense'}, {bound}, seed {seed}",
     )
     model.eval().requires_grad_(False)

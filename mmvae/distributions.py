@@ -94,7 +94,8 @@ def laplace_from_logits(loc: Tensor, scale_logits: Tensor, minimum: float = 0.0)
 def normal_from_log_variance(loc: Tensor, log_variance: Tensor, minimum: float) -> Normal:
     """The Gaussian expert of MVAE (Wu and Goodman 2018): `minimum` is added to its variance, as in their code.
 
-    In a product, nothing keeps a variance from growing or shrinking for as long as the KL has little weight.
+    In a product, nothing keeps a variance from growing or shrinking for as long as the KL has little weight. Beyond
+    LARGEST_LOG_VARIANCE it has no gradient; a product would have next to none there.
     """
     return Normal(loc, (log_variance.clamp(max=LARGEST_LOG_VARIANCE).exp() + minimum).sqrt())
 

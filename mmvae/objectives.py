@@ -3,7 +3,8 @@
 Every importance-weighted objective is a function of the same log-weights, `log w[m, k, b]` of particle k drawn from
 expert m for pair b. Nearly all of their weight lies on one or two particles, so all are screened once, without
 gradient; those that carry weight are then scored again, in full precision and with gradient, and an estimator turns
-them into a surrogate. docs/reproduction.md derives each.
+them into a surrogate. (A decoder that normalises batches does so by its running statistics in the screen, and by the
+particles' own when they are scored again.) docs/reproduction.md derives each.
 
 Shape letters: M experts, K particles, B batch, D latents, N particles kept.
 """

@@ -19,7 +19,7 @@ from mmvae.processes import ALONE, Processes, ProcessesError
 from mmvae.updates import GraphedUpdate, Update, adam, restart
 
 VALIDATION_PAIRS = 500
-VALIDATION_PARTICLES = 10
+VALIDATION_PARTICLES = 10  # K of each expert, whatever K is trained with: so that curves can be compared
 LOOK_EVERY = {"cpu": 1, "cuda": 100}  # updates between looks at the bound, for which a GPU has to be waited for
 
 
@@ -29,7 +29,7 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Budget:
-    """How long and how fast to train. `pairs_per_epoch` None: every pair once.
+    """How long and how fast to train. `pairs_per_epoch` None: as many as there are. Rounded up to whole batches.
 
     amsgrad: divide by the largest second moment so far instead of the latest. restart_after: epochs after which Adam's
     moments begin anew; 0: never.
@@ -47,11 +47,12 @@ class Budget:
 
 
 @torch.no_grad()
-def validate(model: MultimodalVAE, data: Pairs, loss: Loss, particles: int, generator: torch.Generator) -> dict:
-    """What the training curve says of held-out pairs, each a mean over them.
+def validate(model: MultimodalVAE, data: Pairs, loss: Loss, generator: torch.Generator) -> dict:
+    """What the training curve says of held-out pairs, each a mean over them, with VALIDATION_PARTICLES of each expert.
 
     The bound, nats; for each encoder its posterior's KL to the prior and entropy, nats; the effective sample size of an
-    expert's particles; the share of the mixture's weight that each expert's particles carry.
+    expert's particles; the share of the mixture's weight that each expert's particles carry. All but KL and entropy
+    depend on how many particles there are.
     """
     model.eval()
     x = data.batch(slice(0, VALIDATION_PAIRS))
@@ -60,7 +61,7 @@ def validate(model: MultimodalVAE, data: Pairs, loss: Loss, particles: int, gene
     for start in range(0, total, 250):
         part = {name: value[start : start + 250] for name, value in x.items()}
         posterior = model.posterior(part)
-        log_weights = model.log_weights(part, posterior.sample(particles, generator), posterior)
+        log_weights = model.log_weights(part, posterior.sample(VALIDATION_PARTICLES, generator), posterior)
         row = {"bound_validation": loss.held_out(model, part, log_weights, generator)}
         for name, value in part.items():
             single = model.posterior({name: value}).experts
@@ -82,16 +83,14 @@ def train(
     validation: Pairs,
     budget: Budget,
     seed: int,
-    particles: int = VALIDATION_PARTICLES,
     title: str = "",
     checkpoint: Checkpoint | None = None,
     processes: Processes = ALONE,
 ) -> list[dict]:
     """Raise the model's bound with Adam, in place; one row of the training curve for each epoch.
 
-    The surrogate is summed over the batch, as in the released code. `particles` is the K of the curve's effective
-    sample size and shares. With a `checkpoint`, an interrupted run goes on where it was last written, to the same
-    weights as one that was never interrupted.
+    The surrogate is summed over the batch, as in the released code. With a `checkpoint`, an interrupted run goes on
+    where it was last written, to the same weights as one that was never interrupted.
 
     Raises:
         TrainingError: the bound is not finite, in training or on held-out pairs; says where, and what it was last.
@@ -135,7 +134,7 @@ def train(
                 row |= dict(zip(("bound_train", "kept", "dropped_weight"), means, strict=True))
                 if processes.first:
                     held_out = torch.Generator(device).manual_seed(seed)
-                    row |= validate(model, validation, loss, particles, held_out)
+                    row |= validate(model, validation, loss, held_out)
                     _require_finite(row, title)
                 progress.curve.append(row)
                 progress.sums.zero_()

@@ -1,6 +1,5 @@
 """Measure one trained run on test pairs: latent accuracy, coherence, log-likelihoods, and how the first two grew."""
 
-import math
 from pathlib import Path
 
 from mmvae import classifiers, config, models
@@ -8,7 +7,7 @@ from mmvae.classifiers import STRONG
 from mmvae.device import find_device
 from mmvae.evaluation.coherence import coherence
 from mmvae.evaluation.latent_accuracy import latent_accuracy
-from mmvae.evaluation.learning import kept, learned
+from mmvae.evaluation.learning import earlier_draws, kept, learned
 from mmvae.evaluation.likelihood import likelihoods
 from mmvae.files import read_csv, write_csv, write_json
 from stages import arguments, inputs, run
@@ -36,7 +35,7 @@ def main() -> None:
 
     measured = measure(model, judges, settings.joint_samples)
     curve = read_csv(f"plots/{given.set}/curves/{given.run}_{given.seed}.csv")
-    strong, fewer = {STRONG: judges[STRONG]}, math.ceil(settings.joint_samples / 5)
+    strong, fewer = {STRONG: judges[STRONG]}, earlier_draws(settings.joint_samples)
     *earlier, (last, _) = kept(weights / f"{given.seed}_epochs", curve)
     rows = [learned(row, **measure(models.load(path, device), strong, fewer)) for row, path in earlier]
     rows.append(learned(last, **measured))

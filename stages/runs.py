@@ -66,7 +66,6 @@ def train_and_write(
     model_config: ModelConfig,
     loss: Loss,
     budget: Budget,
-    particles: int,
 ) -> None:
     """Train one run and write its weights and its training curve; go on with it if it was interrupted.
 
@@ -79,7 +78,7 @@ def train_and_write(
     training, validation = (pairs.split(split, modalities) for split in ("train", "validation"))
     # Where no share of the whole training matters, a longer run begins as a shorter one.
     beginning = replace(budget, epochs=0) if loss.annealing(0) == 1 else budget
-    settings = [model_config, loss, beginning, seed, particles, device.type, torch.__version__, pairs.digest()]
+    settings = [model_config, loss, beginning, seed, device.type, torch.__version__, pairs.digest()]
     memory = CHECKPOINTS / f"{data_set}_{name}_{seed}_{_key(settings)}"
     checkpoint = Checkpoint(Path(f"{memory}_{budget.epochs}.safetensors"))
     if data_set in config.DIGIT_SETS:
@@ -93,7 +92,6 @@ def train_and_write(
         validation,
         budget,
         seed,
-        particles,
         title=f"{data_set} {name} seed {seed}",
         checkpoint=checkpoint,
         processes=processes,

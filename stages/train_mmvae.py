@@ -20,7 +20,6 @@ def main() -> None:
         runs.model_config(pairs, modalities, params.networks[given.set], "mmvae"),
         importance_weighted(params.objective, given.bound, train.particles, device),
         runs.budget(train, params.optimiser),
-        train.particles,
     )
 
 

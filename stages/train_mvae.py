@@ -3,7 +3,6 @@
 from mmvae import config
 from mmvae.device import find_device
 from mmvae.losses import SubsampledElbo
-from mmvae.training import VALIDATION_PARTICLES
 from stages import arguments, inputs, run, runs
 
 
@@ -24,7 +23,6 @@ def main() -> None:
         runs.model_config(pairs, modalities, params.networks[given.set], "mvae", **choices),
         SubsampledElbo(mvae.annealing_share),
         runs.budget(params.train[given.set], params.optimiser),
-        VALIDATION_PARTICLES,
     )
 
 

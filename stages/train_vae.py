@@ -20,7 +20,6 @@ def main() -> None:
         runs.model_config(pairs, modalities, params.networks[given.set], "vae"),
         importance_weighted(params.objective, "loose", train.particles, device),
         runs.budget(train, params.optimiser),
-        train.particles,
     )
 
 

@@ -210,7 +210,7 @@ def test_training_raises_the_bound_the_same_way_twice(image, kind, posterior, lo
     for _ in range(2):
         model = model_of(image, kind, posterior=posterior)
         pairs = data(image=image)
-        curves.append(train(model, loss, pairs, pairs, Budget(6, 160, 16, 5e-3), 0, particles=3))
+        curves.append(train(model, loss, pairs, pairs, Budget(6, 160, 16, 5e-3), 0))
         states.append(model.state_dict())
         assert model.training
     assert curves[0] == curves[1]

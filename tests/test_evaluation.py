@@ -132,6 +132,31 @@ def test_likelihoods_equal_the_closed_forms():
     assert result["joint_scaled"]["mean"] < result["joint"]["mean"]
 
 
+class Product(Gaussian):
+    """Its posteriors given one observation are exact; the product of two, far too narrow to say anything of one."""
+
+    def posterior(self, x):
+        scale = math.sqrt(0.5) if len(x) == 1 else 0.05
+        loc = sum(x.values()) / (len(x) + 1)
+        return Mixture.of({"product": Normal(loc, torch.full_like(loc, scale))})
+
+
+def test_synergy_of_a_product_is_not_that_of_its_proposal():
+    generator = torch.Generator().manual_seed(1)
+    x = {name: torch.randn(30, 1, generator=generator, dtype=torch.float64) for name in "ab"}
+    result = likelihood.likelihoods(Product(), x, 20_000, seed=0)
+    alone = torch.distributions.Normal(0.0, math.sqrt(2))
+    joint = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.tensor([[2.0, 1], [1, 2]]).double())
+    marginals = [alone.log_prob(x[name]).mean().item() for name in "ab"]
+    expected = joint.log_prob(torch.cat([x["a"], x["b"]], 1)).mean().item() - sum(marginals)
+    assert result["synergy"]["mean"] == pytest.approx(expected, abs=1e-2)
+    for name, marginal in zip("ab", marginals, strict=True):
+        assert result[f"from_{name}"][name]["mean"] == pytest.approx(marginal, abs=1e-6)
+        assert result["from_both"][name]["mean"] < marginal - 0.05
+    of_one_proposal = result["joint"]["mean"] - sum(result["from_both"][name]["mean"] for name in "ab")
+    assert of_one_proposal > expected + 0.1
+
+
 def test_one_modality_has_one_likelihood():
     model = Gaussian()
     del model.modalities["b"]

@@ -18,9 +18,7 @@ BUDGET = training.Budget(epochs=2, pairs_per_epoch=96, batch_size=16, learning_r
 
 
 def fit(trained, loss, budget=BUDGET, **choices):
-    return training.train(
-        trained, loss, toy_pairs(), toy_pairs(40), budget, seed=0, particles=3, title="a run", **choices
-    )
+    return training.train(trained, loss, toy_pairs(), toy_pairs(40), budget, seed=0, title="a run", **choices)
 
 
 LOSSES = [
@@ -57,7 +55,7 @@ def test_the_curve_says_what_it_measured():
         *("kl_a", "kl_b", "entropy_a", "entropy_b", "share_a", "share_b"),
     }
     assert row["share_a"] + row["share_b"] == pytest.approx(1, abs=1e-5)
-    assert 1 <= row["ess"] <= 3
+    assert 1 <= row["ess"] <= training.VALIDATION_PARTICLES
     assert row["kl_a"] > 0
     assert 0 < row["entropy_a"] <= 4 * (1 + math.log(2)), "scales of 1, which sum to D, have the largest entropy"
     assert 1 / 6 <= row["kept"] <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ def kept(folder: str | Path, curve: list[dict]) -> Iterator[tuple[dict, Path]]:
     """The rows of a training curve after which weights were kept, and where these lie."""
     for epoch in doublings(len(curve)):
         yield curve[epoch - 1], Path(folder) / f"epoch_{epoch:05}.safetensors"
+
+
+def earlier_draws(draws: int) -> int:
+    """Draws from the prior for a point of the learning curve that is not its last, which has `draws`: a fifth."""
+    return math.ceil(draws / 5)
 
 
 def learned(row: dict, latent_accuracy: dict, coherence: dict) -> dict:

@@ -1,10 +1,10 @@
-"""Importance-sampled log-likelihoods of test pairs (Table 3), and a valid test of synergy.
+"""Importance-sampled log-likelihoods of test pairs (Table 3), and a test of synergy at equal budgets.
 
-Estimates of log-likelihoods are lower bounds in expectation; their differences (`conditional`, `synergy`) are not.
-For a mixture all come from one array: S samples of every expert, scored under every decoder, the prior and every
-expert. A product's samples are not its experts', so that it has an array for each set of modalities it is given.
+Estimates of log-likelihoods are lower bounds in expectation, with gaps of their own; their differences (`conditional`,
+`synergy`) are not bounds. All come from one array: S samples of every proposal, scored under every decoder, the prior
+and every proposal, of which each estimator takes those it is named for.
 
-Shape letters: M experts, S samples of each, B pairs.
+Shape letters: M proposals, S samples of each, B pairs.
 """
 
 from __future__ import annotations
@@ -16,56 +16,73 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmvae.distributions import Family, Mixture
 from mmvae.models import Inputs, MultimodalVAE
 
 PAIRS_AT_ONCE = {"cpu": 25, "cuda": 250}  # with some thousand samples of each
+ALL = "all"  # the proposal given every modality, where it is not a mixture of those given one
+
+
+def proposals(model: MultimodalVAE, x: Inputs) -> Mixture:
+    """The posteriors given each modality alone, by its name, of which a mixture's posterior given all consists.
+
+    A product does not, and is another proposal, ALL.
+    """
+    joint = model.posterior(x)
+    if len(joint) == len(x):
+        return joint
+    given = {ALL: x} | {name: {name: value} for name, value in x.items()}
+    return Mixture.of({name: _only_expert(model.posterior(part)) for name, part in given.items()})
+
+
+def _only_expert(posterior: Mixture) -> Family:
+    """(B, D)."""
+    return type(posterior.experts)(posterior.experts.loc.squeeze(0), posterior.experts.scale.squeeze(0))
 
 
 @dataclass(frozen=True)
 class Samples:
     """Scores of posterior samples z[m, s, b]: nats.
 
-    likelihoods: modality -> (M, S, B), unscaled. log_prior: (M, S, B). log_experts: (M, M, S, B), density under the
-    first expert of a sample of the second. names: of the experts.
+    likelihoods: modality -> (M, S, B), unscaled. log_prior: (M, S, B). log_proposals: (M, M, S, B), density under the
+    first proposal of a sample of the second. names: of the proposals.
     """
 
     names: tuple[str, ...]
     likelihoods: dict[str, Tensor]
     log_prior: Tensor
-    log_experts: Tensor
+    log_proposals: Tensor
 
     @classmethod
     @torch.no_grad()
-    def draw(
-        cls, model: MultimodalVAE, x: Inputs, given: list[str], samples: int, generator: torch.Generator
-    ) -> Samples:
-        """S samples from each expert of the posterior given the modalities `given`, scored on all of `x`."""
-        posterior = model.posterior({name: x[name] for name in given})
-        z = posterior.sample(samples, generator)
+    def draw(cls, model: MultimodalVAE, x: Inputs, samples: int, generator: torch.Generator) -> Samples:
+        """S samples from each of the `proposals`."""
+        proposed = proposals(model, x)
+        z = proposed.sample(samples, generator)
         scores = model.scores(x, z.flatten(0, 1))
         return cls(
-            posterior.names,
+            proposed.names,
             {name: score.unflatten(0, z.shape[:2]).double() for name, score in scores.items()},
             model.prior().log_prob(z).double(),
-            posterior.log_experts(z).double(),
+            proposed.log_experts(z).double(),
         )
 
-    def of(self, name: str) -> Samples:
-        """The samples of one expert of a mixture: those of the posterior given that modality alone."""
-        m = self.names.index(name)
-        likelihoods = {modality: values[m : m + 1] for modality, values in self.likelihoods.items()}
-        return Samples((name,), likelihoods, self.log_prior[m : m + 1], self.log_experts[m : m + 1, m : m + 1])
+    def of(self, *names: str) -> Samples:
+        """The samples of some proposals alone."""
+        kept = [self.names.index(name) for name in names]
+        likelihoods = {modality: values[kept] for modality, values in self.likelihoods.items()}
+        return Samples(names, likelihoods, self.log_prior[kept], self.log_proposals[kept][:, kept])
 
     def joint(self, scaling: dict[str, float] | None = None) -> Tensor:
-        """log p(x_1, ..., x_M) from all samples and the mixture's density: (B,). `scaling` multiplies likelihoods."""
+        """log p(x_1, ..., x_M) from all samples and their mixture's density: (B,). `scaling` multiplies likelihoods."""
         return self._from_mixture(list(self.likelihoods), self.log_prior.shape[1], scaling)
 
     def from_mixture(self, modality: str, samples: int | None = None) -> Tensor:
-        """log p(x_m) from `samples` of each expert (all by default) and the mixture's density: (B,)."""
+        """log p(x_m) from `samples` of each proposal (all by default) and their mixture's density: (B,)."""
         return self._from_mixture([modality], samples or self.log_prior.shape[1])
 
     def _from_mixture(self, modalities: list[str], samples: int, scaling: dict[str, float] | None = None) -> Tensor:
-        mixture = self.log_experts.logsumexp(0) - math.log(len(self.names))
+        mixture = self.log_proposals.logsumexp(0) - math.log(len(self.names))
         weighted = sum((scaling or {}).get(name, 1.0) * self.likelihoods[name] for name in modalities)
         return _log_mean((weighted + self.log_prior - mixture)[:, :samples].flatten(0, 1))
 
@@ -86,8 +103,9 @@ def likelihoods(model: MultimodalVAE, x: Inputs, samples: int, seed: int) -> dic
     from_both.<m>: log p(x_m), proposals from the joint posterior (second column); `equal_budget` as many samples in
     all as from_<n> has. from_<n>.<m>: log p(x_m), proposals given modality n alone (third and fourth columns).
     conditional.<m>_given_<n>: log p(x_m | x_n) = log p(x_m, x_n) - log p(x_n), the latter from_both.
-    synergy: log p(x_m, x_n) - log p(x_n) against log p(x_m), all three from the same proposals, so the same budget;
-    in the data, two images that share only a digit share at most ln 10 = 2.30 nats.
+    synergy: log p(x_m, x_n) - log p(x_n) against log p(x_m), all three from the samples of every proposal: the same
+    budget, and samples made for each of them. In the data, two images that share only a digit share at most
+    ln 10 = 2.30 nats.
     """
     generator = torch.Generator(next(iter(x.values())).device).manual_seed(seed)
     names = list(model.modalities)
@@ -112,18 +130,12 @@ def likelihoods(model: MultimodalVAE, x: Inputs, samples: int, seed: int) -> dic
 def _estimates(
     model: MultimodalVAE, x: Inputs, names: list[str], samples: int, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Every estimator for each pair, (B,), keyed '<estimator>/<modality>' or '<estimator>'.
-
-    A mixture's experts are the posteriors given one modality, so their samples serve both; a product's do not.
-    """
-    both = Samples.draw(model, x, names, samples, generator)
-    alone = {
-        name: both.of(name) if name in both.names else Samples.draw(model, x, [name], samples, generator)
-        for name in names
-    }
-    values = {f"from_{n}/{m}": alone[n].from_mixture(m) for n in names for m in names}
+    """Every estimator for each pair, (B,), keyed '<estimator>/<modality>' or '<estimator>'."""
+    every = Samples.draw(model, x, samples, generator)
+    values = {f"from_{n}/{m}": every.of(n).from_mixture(m) for n in names for m in names}
     if len(names) == 1:
         return values
+    both = every.of(ALL) if ALL in every.names else every
     budget = samples // len(both.names)
     values["joint"] = both.joint()
     values["joint_scaled"] = both.joint({name: model.modalities[name].scaling for name in names})
@@ -133,5 +145,5 @@ def _estimates(
     if len(names) == 2:
         for m, n in (names, names[::-1]):
             values[f"conditional/{m}_given_{n}"] = values["joint"] - values[f"from_both/{n}"]
-        values["synergy"] = values["joint"] - values[f"from_both/{names[0]}"] - values[f"from_both/{names[1]}"]
+        values["synergy"] = every.joint() - every.from_mixture(names[0]) - every.from_mixture(names[1])
     return values
