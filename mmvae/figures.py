@@ -131,7 +131,8 @@ def training_curves(curves: dict[str, list[dict]], title: str) -> Figure:
     columns = max(3, len(groups))
     figure, axes = plt.subplots(2, columns, figsize=(17 / 3 * columns, 12), layout="constrained")
     for panel, group in zip(axes[0], groups, strict=False):
-        panel.set_title(f"bound on {' and '.join(group)}, nats\n(solid: validation, dotted: training)", fontsize=11)
+        kinds = "solid: validation, one K for all runs; dotted: training, each run's K"
+        panel.set_title(f"bound on {' and '.join(group)}, nats\n({kinds})", fontsize=11)
     for panel, text in zip(
         axes[1],
         (
