@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from benchmarks.first_updates import LAYERS
@@ -18,6 +19,8 @@ from mmvae.files import FileError, read_weights, write_json
 from stages import run, runs
 
 KINDS = {"running": "exp_avg_sq", "largest": "max_exp_avg_sq"}  # as torch.optim.Adam calls them
+LIVE = 1e-6  # of the mean running moment of the unit that has the largest
+SHARES = (10, 50, 90)  # percent of weights
 
 
 def end_of_training(data_set: str, name: str, seed: int, epochs: int) -> Path:
@@ -33,17 +36,35 @@ def end_of_training(data_set: str, name: str, seed: int, epochs: int) -> Path:
     return found[0]
 
 
-def moments(state: dict[str, Tensor], modality: str) -> dict[str, float]:
+def moments(state: dict[str, Tensor], modality: str) -> dict:
     """Of each last layer of an encoder: the root of its weights' mean second moment, running and largest so far.
 
-    The largest is left out where the training did without AMSGrad.
+    <layer>_slowed: how many times smaller AMSGrad makes the steps of its weights (`slowed`). It and the largest are
+    left out where the training did without AMSGrad.
     """
-    places = {
-        f"{layer}_{kind}": f"optimiser/{key}/modalities.{modality}.encoder.{layer}.weight"
-        for layer in LAYERS
-        for kind, key in KINDS.items()
-    }
-    return {name: float(state[key].double().mean().sqrt()) for name, key in places.items() if key in state}
+    found: dict = {}
+    for layer in LAYERS:
+        at = f"modalities.{modality}.encoder.{layer}.weight"
+        squares = {kind: state.get(f"optimiser/{key}/{at}") for kind, key in KINDS.items()}
+        squares = {kind: square.double() for kind, square in squares.items() if square is not None}
+        found |= {f"{layer}_{kind}": float(square.mean().sqrt()) for kind, square in squares.items()}
+        if len(squares) == len(KINDS):
+            found[f"{layer}_slowed"] = slowed(**squares)
+    return found
+
+
+def slowed(running: Tensor, largest: Tensor) -> dict[str, float]:
+    """Percentiles over weights of sqrt(largest / running) (outputs, inputs...), by which AMSGrad divides Adam's steps.
+
+    Only of the inputs (hidden units, channels and places) that still have gradients: the running moments of others have
+    faded, however long ago they had any.
+    """
+    running, largest = running.flatten(1), largest.flatten(1)
+    units = running.mean(0)
+    live = units > LIVE * units.max()
+    ratios = (largest / running)[:, live].sqrt().flatten()
+    values = torch.quantile(ratios, torch.tensor(SHARES, dtype=ratios.dtype) / 100)
+    return {str(share): float(value) for share, value in zip(SHARES, values, strict=True)}
 
 
 def main() -> None:

@@ -1,6 +1,8 @@
 """What Adam remembers at the end of a training, against the gradients that it was given."""
 
+import numpy as np
 import pytest
+import torch
 from test_first_updates import BUDGET
 from toys import toy_model, toy_pairs
 
@@ -36,6 +38,14 @@ def test_they_are_those_of_the_gradients_of_the_training(end):
             running = sum(0.001 * 0.999 ** (5 - i) * square for i, square in enumerate(squares)) ** 0.5
             assert found[f"{layer}_running"] == pytest.approx(running, rel=1e-4)
             assert found[f"{layer}_largest"] == pytest.approx(rows[-1][f"{layer}_moment_{modality}"], rel=1e-6)
+
+
+def test_steps_are_slowed_weight_by_weight_and_dead_units_do_not_count():
+    running, ratios = torch.rand(9, 5, 1) + 0.5, torch.arange(1.0, 46).view(9, 5, 1)
+    running[:, 3] *= 1e-9
+    expected = np.percentile(ratios[:, [0, 1, 2, 4]].numpy(), moments.SHARES)
+    found = moments.slowed(running, running * ratios**2)
+    assert list(found.values()) == pytest.approx(expected.tolist(), rel=1e-5)
 
 
 def test_without_amsgrad_there_is_no_largest(end):
