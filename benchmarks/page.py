@@ -21,6 +21,7 @@ from pathlib import Path
 from scipy import stats
 
 from mmvae.evaluation.gradients import COMPARED, GROUPS
+from mmvae.evaluation.learning import earlier_draws
 from mmvae.files import read_csv, read_json
 from mmvae.report import markdown
 
@@ -36,11 +37,11 @@ RESTARTED = {objective: f"{objective}_restart-mmvae_loose" for objective in COMP
 SEEDED = {objective: f"{objective}_seeds-mmvae_loose" for objective in COMPARED}  # some need not have been run
 ELBO = "elbo-mmvae_loose"
 MAIN = "iwae"  # whose workspace also has the other models, and the tables of the pipeline
+SHORT = "short-mvae_poe"  # MVAE trained as long as its recipe with a mixture
 DIRECTIONS = ("mnist_to_svhn", "svhn_to_mnist")
 NAMES = ("mnist", "svhn")
 VAES = {"mnist": "vae_grey", "svhn": "vae_colour"}
 LEARNED = (*DIRECTIONS, "joint", *(f"latent_accuracy_{name}" for name in NAMES))  # columns of a learning curve
-EARLIER_DRAWS = 5  # stages.evaluate takes a fifth of the draws for all points of a learning curve but the last
 
 
 @cache
@@ -54,13 +55,16 @@ def document(name: str) -> dict:
 
 
 def lengths() -> dict[str, int]:
-    """Training pairs by name: of the longest run, of MAIN's and half of it, and where other lengths are compared."""
+    """Training pairs by name: of the longest run, of MAIN's, of all estimators' and half of it, and of other runs."""
+    equal = min(map(length, ESTIMATORS.values()))
     return {
         "longest": max(map(length, rows())),
         "main": length(ESTIMATORS[MAIN]),
-        "half": length(ESTIMATORS[MAIN]) // 2,
-        "equal": min(map(length, ESTIMATORS.values())),
+        "equal": equal,
+        "half": equal // 2,
         "mvae": length(f"{MAIN}-mvae_poe"),
+        "mixture": length(f"{MAIN}-mvae_moe"),
+        "vae": length(f"{MAIN}-{VAES['svhn']}"),
         "tight": length(f"{MAIN}-mmvae_tight"),
         "restart": length(RESTARTED[MAIN]),
         "elbo": length(ELBO),
@@ -166,7 +170,8 @@ def table_commands() -> str:
 def learned(row: str, at: str, keys: tuple[str, ...], seed: int = 0) -> list[str]:
     """Shares of a learning curve at a name of lengths(), with their intervals over test pairs or draws."""
     budget, data = (document(f"runs/{row}")[key] for key in ("budget", "data"))
-    draws = budget["joint_samples"] if lengths()[at] == length(row) else budget["joint_samples"] // EARLIER_DRAWS
+    draws = budget["joint_samples"]
+    draws = draws if lengths()[at] == length(row) else earlier_draws(draws)
     counts = {key: draws if key == "joint" else data["test_pairs"] for key in keys}
     return [within(leaf(f"learning/{row}-{seed}", f"@{at}.{key}"), counts[key]) for key in keys]
 
@@ -189,7 +194,7 @@ def table1() -> str:
     body = [paper("MMVAE", "mmvae")]
     body += [ours(f"MMVAE, `{objective}`", row, single) for objective, row in ESTIMATORS.items()]
     early = [f"latent_accuracy_{name}" for name in NAMES]
-    body += [[f"MMVAE, `{MAIN}`", f"{lengths()['mvae']:,}", *learned(ESTIMATORS[MAIN], "mvae", tuple(early))]]
+    body += [[f"MMVAE, `{MAIN}`", f"{lengths()['vae']:,}", *learned(ESTIMATORS[MAIN], "vae", tuple(early))]]
     body += [paper("MVAE from one", "mvae_single"), ours("MVAE from one", mvae, single)]
     transferred = [f"latent_accuracy.both_to_single.{name}.samples" for name in NAMES]
     body += [ours("MVAE from one, probe trained on both", mvae, transferred)]
@@ -229,8 +234,9 @@ COHERENCE = ["", "pairs", "M to S", "S to M", "joint", "by chance", "entropy of 
 def table2() -> str:
     body = [published_row("MMVAE", "table2.mmvae")]
     body += [coherence_row(f"MMVAE, `{objective}`", row) for objective, row in ESTIMATORS.items()]
-    body += earlier_row(f"MMVAE, `{MAIN}`", ESTIMATORS[MAIN], "mvae")
+    body += earlier_row(f"MMVAE, `{MAIN}`", ESTIMATORS[MAIN], "mixture")
     body += [published_row("MVAE", "table2.mvae"), coherence_row("MVAE", f"{MAIN}-mvae_poe")]
+    body += [coherence_row("MVAE, trained for less", SHORT)]
     body += [coherence_row("MVAE's recipe with a mixture", f"{MAIN}-mvae_moe")]
     constant = share(f"runs/{ESTIMATORS[MAIN]}", "latent_accuracy.majority")
     body += [["always the commonest digit", "", constant, constant, *[""] * 4]]
@@ -268,11 +274,11 @@ def table5() -> str:
 
 
 def table_estimators() -> str:
-    """Every estimator after the same number of pairs, then those that went on as far as MAIN."""
+    """Every estimator after the same number of pairs and after half of them; then those that went on as far as MAIN."""
     header = ["", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S", "bound on validation pairs"]
     header += ["weight of M's expert, %"]
     body = []
-    for at in ("equal", "main") if lengths()["equal"] < lengths()["main"] else ("equal",):
+    for at in ("half", "equal", "main") if lengths()["equal"] < lengths()["main"] else ("half", "equal"):
         for objective, row in ESTIMATORS.items():
             if length(row) >= lengths()[at]:
                 curve = f"curves/{row}-0"
@@ -296,23 +302,23 @@ def table_spread() -> str:
 
 def table_elbo() -> str:
     """The ELBO beside the estimators, after as many pairs as it has."""
-    header = ["", "pairs", "posterior entropy, M", "S", "weight of M's expert, %", "M to S", "S to M", "joint"]
-    header += ["latent accuracy, M", "S"]
+    header = ["", "pairs", "posterior entropy, M", "S", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
     body = []
     for objective, row in {"elbo": ELBO, **ESTIMATORS}.items():
         cells = [FORMATS["1"](f"curves/{row}-0", f"@elbo.entropy_{name}") for name in NAMES]
-        cells += [share(f"curves/{row}-0", "@elbo.share_mnist"), *learned(row, "elbo", LEARNED)]
-        body.append([f"`{objective}`", f"{lengths()['elbo']:,}", *cells])
+        body.append([f"`{objective}`", f"{lengths()['elbo']:,}", *cells, *learned(row, "elbo", LEARNED)])
     return markdown(header, body)
 
 
 def table_restart() -> str:
     """Each estimator with and without a restart of Adam's moments, after the same number of pairs."""
     header = ["", "Adam's moments", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
+    header += ["bound on validation pairs"]
     body = []
     for objective, again in RESTARTED.items():
         for label, row in (("kept", ESTIMATORS[objective]), ("begun anew", again)):
-            body.append([f"`{objective}`", label, f"{lengths()['restart']:,}", *learned(row, "restart", LEARNED)])
+            cells = [*learned(row, "restart", LEARNED), FORMATS["1"](f"curves/{row}-0", "@restart.bound_validation")]
+            body.append([f"`{objective}`", label, f"{lengths()['restart']:,}", *cells])
     return markdown(header, body)
 
 
@@ -338,13 +344,17 @@ def table_first_updates() -> str:
 def table_moments() -> str:
     """What Adam remembers of the location layers' gradients at the end of each training that was looked at."""
     header = ["", "pairs", "updates"]
-    header += [f"{encoder}, {kind}" for encoder in ("M", "S") for kind in ("Adam's running", "AMSGrad's largest")]
+    kinds = ("Adam's running", "AMSGrad's largest", "steps divided by")
+    header += [f"{encoder}, {kind}" for encoder in ("M", "S") for kind in kinds]
     body = []
     for objective, row in ESTIMATORS.items():
         about = document(f"moments/{row}")
-        found = [about["moments"][name][f"loc_{kind}"] for name in NAMES for kind in ("running", "largest")]
-        sizes = [f"{about['budget'][key]:,}" for key in ("pairs", "updates")]
-        body.append([f"`{objective}`", *sizes, *map(_short, found)])
+        cells = [f"{about['budget'][key]:,}" for key in ("pairs", "updates")]
+        for name in NAMES:
+            found = about["moments"][name]
+            low, middle, high = map(_short, found["loc_slowed"].values())
+            cells += [_short(found["loc_running"]), _short(found["loc_largest"]), f"{middle} ({low} to {high})"]
+        body.append([f"`{objective}`", *cells])
     return markdown(header, body)
 
 
@@ -407,6 +417,8 @@ def table_summary() -> str:
 
     body = [["MMVAE, the paper", paper_pairs(), *published("table2.mmvae", *DIRECTIONS, "joint")]]
     body += [ours(f"MMVAE, `{objective}` ({SAID_OF[objective]})", row) for objective, row in ESTIMATORS.items()]
+    keys = (*DIRECTIONS, "joint")
+    body += [[f"MMVAE, `{MAIN}`, on its way", f"{lengths()['tight']:,}", *learned(ESTIMATORS[MAIN], "tight", keys)]]
     body += [ours(f"MMVAE, `{MAIN}`, tight bound", f"{MAIN}-mmvae_tight")]
     body += [["MVAE, the paper", paper_pairs(), *published("table2.mvae", *DIRECTIONS, "joint")]]
     body += [ours("MVAE", f"{MAIN}-mvae_poe")]

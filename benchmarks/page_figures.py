@@ -66,14 +66,14 @@ def experts() -> Figure:
     shown = ESTIMATORS | {"elbo": ELBO, "iwae, tight bound": f"{MAIN}-mmvae_tight"}
     for panel, key in _panels(titles, axes):
         for colour, (label, row) in zip(COLOURS, shown.items(), strict=False):
-            if (key, label) == ("bound_validation", "elbo"):
-                continue  # another bound
+            if label == "elbo" and not key.startswith("entropy"):
+                continue  # another bound, and shares and sizes of another number of particles
             curve = read_csv(FOLDER / f"curves/{row}-0.csv")
             panel.plot([point["pairs"] for point in curve], [point[key] for point in curve], color=colour, label=label)
     particles = document(f"runs/{ESTIMATORS[MAIN]}")["budget"]["particles"]
     axes[0, 1].set_ylim(0, particles)
     axes[1, 2].set_axis_off()
-    axes[1, 2].legend(*axes[0, 1].get_legend_handles_labels(), loc="center", fontsize=10)
+    axes[1, 2].legend(*axes[1, 0].get_legend_handles_labels(), loc="center", fontsize=10)
     figure.suptitle("Real MNIST and part of SVHN: how the experts stand", fontsize=13)
     return figure
 
@@ -101,8 +101,8 @@ def gradients() -> Figure:
                 means, errors = (
                     np.array([100 * value[part] for value in values]) for part in ("mean", "standard_error")
                 )
-                line = "s--" if estimator == "dreg_mixture" else "o-"  # over dreg_iwae's, which it hardly differs from
-                style = {"fmt": line, "ms": 3, "capsize": 2, "color": colour, "label": estimator}
+                marks = "s--" if estimator == "dreg_mixture" else "o-"  # over dreg_iwae's, which it hardly differs from
+                style = {"fmt": marks, "ms": 3, "capsize": 2, "color": colour, "label": estimator}
                 panel.errorbar(list(epochs), means, JACKKNIFE_95 * errors, **style)
     title = "Gradients of the encoders, every estimator on the same pairs and particles (bars: 95 % intervals)"
     return _entitled(figure, axes[0, 0], title)
