@@ -212,7 +212,7 @@ BUDGET = training.Budget(epochs=2, pairs_per_epoch=32, batch_size=16, learning_r
 
 def train(model, checkpoint, pairs=BUDGET.pairs_per_epoch):
     budget = training.Budget(BUDGET.epochs, pairs, BUDGET.batch_size, BUDGET.learning_rate)
-    return training.train(model, LOSS, toy_pairs(), toy_pairs(20), budget, 0, 2, "a run", checkpoint)
+    return training.train(model, LOSS, toy_pairs(), toy_pairs(20), budget, 0, "a run", checkpoint)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ processes = Processes.join(torch.device("cpu"))
 budget = training.Budget(2, 60, 15, 1e-3)
 for kind, loss in losses_of.items():
     model = toy_model(kind)
-    curve = training.train(model, loss, toy_pairs(), toy_pairs(20), budget, 0, 5, processes=processes)
+    curve = training.train(model, loss, toy_pairs(), toy_pairs(20), budget, 0, processes=processes)
     if processes.first:
         models.save(f"{out}/{kind}.safetensors", model)
         files.write_csv(f"{out}/{kind}.csv", curve)

@@ -27,7 +27,7 @@ def moments() -> dict[str, MultimodalVAE]:
     budget = training.Budget(1, 3200, BATCH, 2e-3)
     for moment in ("half-way", "end"):
         loss = ImportanceWeighted("dreg_mixture", "loose", 5, Screen())
-        training.train(model, loss, toy_pairs(512), toy_pairs(20), budget, seed=0, particles=5)
+        training.train(model, loss, toy_pairs(512), toy_pairs(20), budget, seed=0)
         found[moment] = copy.deepcopy(model)
     return found
 
