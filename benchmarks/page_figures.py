@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.page import (
-    DIRECTIONS,
+    COHERENT,
     ELBO,
     ESTIMATORS,
     FOLDER,
@@ -35,7 +35,7 @@ def learning() -> Figure:
     shown = ESTIMATORS | {label: f"{MAIN}-{run}" for label, run in OTHERS.items()}
     curves = {label: read_csv(FOLDER / f"learning/{row}-0.csv") for label, row in shown.items() if row in rows()}
     paper = document("paper")
-    published = {key: paper["table2"]["mmvae"][key] for key in (*DIRECTIONS, "joint")}
+    published = {key: paper["table2"]["mmvae"][key] for key in COHERENT}
     published |= {f"latent_accuracy_{name}": paper["table1"]["mmvae"][name] for name in NAMES}
     constant = document(f"runs/{ESTIMATORS[MAIN]}")["latent_accuracy"]["majority"]["mean"]
     levels = {
