@@ -35,9 +35,13 @@ ESTIMATORS = {objective: f"{objective}-mmvae_loose" for objective in COMPARED}
 SAID_OF = {"iwae": "plain", "stl_iwae": "as released", "dreg_iwae": "as written", "dreg_mixture": "unbiased"}
 RESTARTED = {objective: f"{objective}_restart-mmvae_loose" for objective in COMPARED}
 SEEDED = {objective: f"{objective}_seeds-mmvae_loose" for objective in COMPARED}  # some need not have been run
+ANOTHER = "another seed"  # whose training under MAIN went on for longer
 ELBO = "elbo-mmvae_loose"
 MAIN = "iwae"  # whose workspace also has the other models, and the tables of the pipeline
 SHORT = "short-mvae_poe"  # MVAE trained as long as its recipe with a mixture
+NARROW = {"mmvae": "scale_0.1-mmvae_loose", "mvae": "scale_0.1-mvae_poe"}  # Laplace likelihoods of another scale
+BERNOULLI = "bernoulli-mvae_poe"
+PARTICLES = {1: "k_1-mmvae_loose", 5: "k_5-mmvae_loose"}  # other K; some need not have been run
 DIRECTIONS = ("mnist_to_svhn", "svhn_to_mnist")
 NAMES = ("mnist", "svhn")
 VAES = {"mnist": "vae_grey", "svhn": "vae_colour"}
@@ -67,6 +71,8 @@ def lengths() -> dict[str, int]:
         "mixture": length(f"{MAIN}-mvae_moe"),
         "vae": length(f"{MAIN}-{VAES['svhn']}"),
         "tight": length(f"{MAIN}-mmvae_tight"),
+        "longer": length(SEEDED[MAIN]),
+        "choices": length(NARROW["mmvae"]),
         "restart": length(RESTARTED[MAIN]),
         "elbo": length(ELBO),
         "tails": length(ESTIMATORS["dreg_iwae"]),
@@ -143,14 +149,15 @@ def paper_pairs() -> str:
 
 def table_runs() -> str:
     """What each row was computed with."""
-    header = ["row", "pairs", "of the paper's pairs", "K", "seeds", "commit"]
+    header = ["row", "pairs", "of the paper's pairs", "K", "seeds", "commit", "on"]
     body = []
     for row in rows():
         about = document(f"runs/{row}")
         budget = about["budget"]
         part = f"{100 * budget['share_of_the_papers_pairs']:.1f} %"
         seeds = ", ".join(map(str, about["seeds"]))
-        body.append([f"`{row}`", pairs_of(row), part, str(budget["particles"]), seeds, about["commit"]])
+        where = [about["commit"], about["machine"]]
+        body.append([f"`{row}`", pairs_of(row), part, str(budget["particles"]), seeds, *where])
     return markdown(header, body)
 
 
@@ -195,8 +202,7 @@ def table1() -> str:
 
     body = [paper("MMVAE", "mmvae")]
     body += [ours(f"MMVAE, `{objective}`", row, single) for objective, row in ESTIMATORS.items()]
-    early = [f"latent_accuracy_{name}" for name in NAMES]
-    body += [[f"MMVAE, `{MAIN}`", f"{lengths()['vae']:,}", *learned(ESTIMATORS[MAIN], "vae", tuple(early))]]
+    body += [ours(f"MMVAE, `{MAIN}`, {ANOTHER}", SEEDED[MAIN], single)]
     body += [paper("MVAE from one", "mvae_single"), ours("MVAE from one", mvae, single)]
     transferred = [f"latent_accuracy.both_to_single.{name}.samples" for name in NAMES]
     body += [ours("MVAE from one, probe trained on both", mvae, transferred)]
@@ -236,6 +242,7 @@ COHERENCE = ["", "pairs", "M to S", "S to M", "joint", "by chance", "entropy of 
 def table2() -> str:
     body = [published_row("MMVAE", "table2.mmvae")]
     body += [coherence_row(f"MMVAE, `{objective}`", row) for objective, row in ESTIMATORS.items()]
+    body += [coherence_row(f"MMVAE, `{MAIN}`, {ANOTHER}", SEEDED[MAIN])]
     body += earlier_row(f"MMVAE, `{MAIN}`", ESTIMATORS[MAIN], "mixture")
     body += [published_row("MVAE", "table2.mvae"), coherence_row("MVAE", f"{MAIN}-mvae_poe")]
     body += [coherence_row("MVAE, trained for less", SHORT)]
@@ -246,24 +253,38 @@ def table2() -> str:
     return markdown(COHERENCE, [*body, ["classifiers on real images", "", *caps, *[""] * 4]])
 
 
-def table3() -> str:
-    header = ["", "pairs", "log p(m, n)", "scaled as printed", "m, from both", "m, from m", "m, from n", "m given n"]
+LIKELIHOODS = ["", "pairs", "log p(m, n)", "scaled as printed", "m, from both", "m, from m", "m, from n", "m given n"]
+
+
+def likelihood_rows(model: str, ours: dict[str, str]) -> list[list[str]]:
+    """For each modality m the paper's line of a model, and those of our rows by what is added to the model's name."""
     body = []
-    for model, row in (("mmvae", ESTIMATORS[MAIN]), ("mvae", f"{MAIN}-mvae_poe")):
-        for name, other in (NAMES, NAMES[::-1]):
-            printed = document("paper")["table3"][model][name]
-            keys = ("joint", "from_both", "from_own", "from_other")
-            cells = [f"{printed[key]:.2f}" if key in printed else "" for key in keys]
-            label = f"{model.upper()}, m = {name.upper()}"
-            body.append([f"{label}, the paper", paper_pairs(), "", *cells, ""])
-            places = ["joint", "joint_scaled", f"from_both.{name}", f"from_{name}.{name}", f"from_{other}.{name}"]
-            places.append(f"conditional.{name}_given_{other}")
+    for name, other in (NAMES, NAMES[::-1]):
+        printed = document("paper")["table3"][model][name]
+        keys = ("joint", "from_both", "from_own", "from_other")
+        cells = [f"{printed[key]:.2f}" if key in printed else "" for key in keys]
+        body.append([f"{model.upper()}, m = {name.upper()}, the paper", paper_pairs(), "", *cells, ""])
+        places = ["joint", "joint_scaled", f"from_both.{name}", f"from_{name}.{name}", f"from_{other}.{name}"]
+        places.append(f"conditional.{name}_given_{other}")
+        for added, row in ours.items():
             cells = [with_error(f"runs/{row}", f"likelihood.{place}") for place in places]
-            body.append([f"{label}", pairs_of(row), *cells])
+            body.append([f"{model.upper()}{added}, m = {name.upper()}", pairs_of(row), *cells])
+    return body
+
+
+def table3() -> str:
+    body = likelihood_rows("mmvae", {"": ESTIMATORS[MAIN]}) + likelihood_rows("mvae", {"": f"{MAIN}-mvae_poe"})
     for name, run in VAES.items():
         cells = ["", "", "", with_error(f"runs/{MAIN}-{run}", f"likelihood.from_{name}.{name}"), "", ""]
         body.append([f"VAE, m = {name.upper()}", pairs_of(f"{MAIN}-{run}"), *cells])
-    return markdown(header, body)
+    return markdown(LIKELIHOODS, body)
+
+
+def table_likelihoods() -> str:
+    """Table 3 under the likelihoods that its numbers look like."""
+    body = likelihood_rows("mmvae", {", scale 0.1": NARROW["mmvae"]})
+    body += likelihood_rows("mvae", {", scale 0.1": NARROW["mvae"], ", Bernoulli": BERNOULLI})
+    return markdown(LIKELIHOODS, body)
 
 
 def table5() -> str:
@@ -289,15 +310,17 @@ def table_estimators() -> str:
 
 
 def table_spread() -> str:
-    """Every estimator that was trained with several seeds: each seed, after the same number of pairs."""
+    """Every estimator that was trained with several seeds: each seed, after the same numbers of pairs."""
     header = ["", "seed", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S"]
     body = []
     for objective, more in SEEDED.items():
         if more in rows():
             seeds = {0: ESTIMATORS[objective]} | dict.fromkeys(document(f"runs/{more}")["seeds"], more)
-            for seed, row in seeds.items():
-                cells = [share(f"learning/{row}-{seed}", f"@restart.{key}") for key in LEARNED]
-                body.append([f"`{objective}`", str(seed), f"{lengths()['restart']:,}", *cells])
+            for at in ("restart", "half", "equal"):
+                if lengths()[at] <= length(more):
+                    for seed, row in seeds.items():
+                        cells = learned(row, at, LEARNED, seed)
+                        body.append([f"`{objective}`", str(seed), f"{lengths()[at]:,}", *cells])
     return markdown(header, body)
 
 
@@ -309,6 +332,17 @@ def table_elbo() -> str:
         cells = [FORMATS["1"](f"curves/{row}-0", f"@elbo.entropy_{name}") for name in NAMES]
         body.append([f"`{objective}`", f"{lengths()['elbo']:,}", *cells, *learned(row, "elbo", LEARNED)])
     return markdown(header, body)
+
+
+def table_choices() -> str:
+    """MAIN with other numbers of particles and another likelihood, and MVAE with another, after as many pairs."""
+    kept = f"MMVAE, K = {document(f'runs/{ESTIMATORS[MAIN]}')['budget']['particles']}"
+    shown = {f"MMVAE, K = {particles}": row for particles, row in PARTICLES.items()}
+    shown |= {kept: ESTIMATORS[MAIN], f"{kept}, scale 0.1": NARROW["mmvae"]}
+    shown |= {"MVAE": SHORT, "MVAE, scale 0.1": NARROW["mvae"], "MVAE, Bernoulli": BERNOULLI}
+    pairs = f"{lengths()['choices']:,}"
+    body = [[label, pairs, *learned(row, "choices", LEARNED)] for label, row in shown.items() if row in rows()]
+    return markdown(["", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S"], body)
 
 
 def table_restart() -> str:
@@ -418,6 +452,7 @@ def table_summary() -> str:
 
     body = [["MMVAE, the paper", paper_pairs(), *published("table2.mmvae", *COHERENT)]]
     body += [ours(f"MMVAE, `{objective}` ({SAID_OF[objective]})", row) for objective, row in ESTIMATORS.items()]
+    body += [ours(f"MMVAE, `{MAIN}`, {ANOTHER}", SEEDED[MAIN])]
     body += [[f"MMVAE, `{MAIN}`, on its way", f"{lengths()['tight']:,}", *learned(ESTIMATORS[MAIN], "tight", COHERENT)]]
     body += [ours(f"MMVAE, `{MAIN}`, tight bound", f"{MAIN}-mmvae_tight")]
     body += [["MVAE, the paper", paper_pairs(), *published("table2.mvae", *COHERENT)]]
@@ -434,7 +469,9 @@ TABLES = {
     "1": table1,
     "2": table2,
     "3": table3,
+    "likelihoods": table_likelihoods,
     "5": table5,
+    "choices": table_choices,
     "estimators": table_estimators,
     "spread": table_spread,
     "synergy": table_synergy,

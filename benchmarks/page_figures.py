@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.page import (
+    ANOTHER,
     COHERENT,
     ELBO,
     ESTIMATORS,
@@ -19,6 +20,8 @@ from benchmarks.page import (
     MAIN,
     NAMES,
     RESTARTED,
+    SEEDED,
+    VAES,
     document,
     rows,
 )
@@ -32,8 +35,12 @@ OTHERS = {"tight bound": "mmvae_tight", "MVAE": "mvae_poe", "MVAE, mixture": "mv
 
 def learning() -> Figure:
     """Coherence and latent accuracy against pairs seen, with the paper's numbers and what a constant answer gives."""
-    shown = ESTIMATORS | {label: f"{MAIN}-{run}" for label, run in OTHERS.items()}
-    curves = {label: read_csv(FOLDER / f"learning/{row}-0.csv") for label, row in shown.items() if row in rows()}
+    shown = {label: f"{row}-0" for label, row in ESTIMATORS.items()}
+    shown |= {f"{MAIN}, {ANOTHER}": f"{SEEDED[MAIN]}-1"}
+    shown |= {label: f"{MAIN}-{run}-0" for label, run in OTHERS.items()}
+    curves = {label: read_csv(FOLDER / f"learning/{row}.csv") for label, row in shown.items()}
+    alone = (read_csv(FOLDER / f"learning/{MAIN}-{run}-0.csv") for run in VAES.values())
+    curves["single VAEs"] = [grey | colour for grey, colour in zip(*alone, strict=True)]
     paper = document("paper")
     published = {key: paper["table2"]["mmvae"][key] for key in COHERENT}
     published |= {f"latent_accuracy_{name}": paper["table1"]["mmvae"][name] for name in NAMES}
