@@ -49,7 +49,11 @@ def learning() -> Figure:
         "the paper, at its end": published,
         "always the commonest digit": {key: constant for key in published if key != "joint"},
     }
-    return figures.learning_curves(curves, "Real MNIST and part of SVHN: learning", levels)
+    figure = figures.learning_curves(curves, "Real MNIST and part of SVHN: learning", levels)
+    for panel in figure.axes:
+        if panel.axison:  # labelled where most curves have points; the longest one's end is too near
+            figures.pairs_axis(panel, [row["pairs"] for row in curves[MAIN]])
+    return figure
 
 
 def _panels(titles: dict[str, str], axes: np.ndarray) -> Iterator[tuple[Axes, str]]:
