@@ -1,7 +1,9 @@
 """Put right what a killed DVC can leave behind. `make repro` runs it first; no stage of dvc.yaml.
 
-DVC writes dvc.lock and its list of locks in place, so a kill in that moment leaves them cut off. dvc.lock comes back
-from git; stages that were finished since then come back from DVC's run-cache and do not run again.
+DVC writes dvc.lock and its list of locks in place, so a kill in that moment leaves them cut off. What is left of
+dvc.lock is often YAML that DVC takes for whole: it is cut off as well if its last line is not ended, or its last stage
+lists only the first of the files that it has in git. It comes back from git; stages that were finished since then come
+back from DVC's run-cache and do not run again.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dvc.exceptions import DvcException
 from dvc.lock import make_lock
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils import strictyaml
+from dvc.utils.serialize import parse_yaml
 
 LOCK, TEMPORARY = Path("dvc.lock"), Path(".dvc/tmp")
 RWLOCK = TEMPORARY / "rwlock"
@@ -43,10 +46,20 @@ def _recover() -> None:
 
 def _whole_lock() -> bool:
     try:
-        strictyaml.load(str(LOCK), COMPILED_LOCKFILE_SCHEMA)
+        lock, text = strictyaml.load(str(LOCK), COMPILED_LOCKFILE_SCHEMA)
     except DvcException:
         return False
-    return True
+    if not (text.endswith("\n") and lock.get("stages")):
+        return False
+    name, entry = list(lock["stages"].items())[-1]
+    tracked = subprocess.run(["git", "show", f":./{LOCK}"], capture_output=True, encoding="utf-8").stdout
+    files, known = _files(entry), _files(parse_yaml(tracked, LOCK).get("stages", {}).get(name, {}))
+    return len(files) >= len(known) or files != known[: len(files)]
+
+
+def _files(entry: dict) -> list[str]:
+    """Paths of the dependencies and outputs of a stage, in the order in which dvc.lock lists them."""
+    return [file["path"] for kind in ("deps", "outs") for file in entry.get(kind, [])]
 
 
 def _whole_json() -> bool:

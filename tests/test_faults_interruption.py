@@ -15,6 +15,8 @@ from conftest import ROOT
 from dvc.lock import make_lock
 from tiny import call, locked_stage, remove_outputs, snapshot
 
+from stages import recover
+
 pytestmark = pytest.mark.faults
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -125,17 +127,22 @@ def test_dvc_killed_in_every_way(finished, tmp_path, fault, monkeypatch):
     assert not kills.damaged_objects(project)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
-def test_a_lock_file_that_was_cut_off(finished, tmp_path, fault, share):
+def test_a_lock_file_that_was_cut_off(finished, tmp_path, fault, monkeypatch, capsys):
+    """Within a stage's entry, after any word or line: DVC takes more than half of what is left for whole."""
     folder, whole = finished
-    project = tmp_path / "cut"
+    project, lock = tmp_path / "cut", whole["dvc.lock"]
     call(tmp_path, "git", "clone", "-q", str(folder), str(project))
     (project / ".dvc/tmp").mkdir()
+    monkeypatch.chdir(project)
+    begin = lock.index(b"  pair_digits@digits:")
+    end = lock.index(b"path: ", lock.index(b"    outs:", begin))
+    words = [word.end() for word in re.finditer(rb"\n|\S+", lock[begin:end])]
     with fault("interruption: dvc.lock cut off in mid-write"):
-        lock = project / "dvc.lock"
-        lock.write_bytes(whole["dvc.lock"][: int(len(whole["dvc.lock"]) * share)] + b"\n- {")
-        assert "dvc.lock was cut off" in call(project, sys.executable, "-m", "stages.recover")
-        assert lock.read_bytes() == whole["dvc.lock"]
+        for cut in [-begin, *random.Random(0).sample(words, 12)]:
+            (project / "dvc.lock").write_bytes(lock[: begin + cut])
+            recover.main()
+            assert "dvc.lock was cut off" in capsys.readouterr().out, lock[: begin + cut][-80:]
+            assert (project / "dvc.lock").read_bytes() == lock
         (project / ".dvc/tmp/rwlock").write_text('{"write": {')
         assert "rwlock was cut off" in call(project, sys.executable, "-m", "stages.recover")
         assert call(project, sys.executable, "-m", "stages.recover") == ""
