@@ -36,8 +36,10 @@ SAID_OF = {"iwae": "plain", "stl_iwae": "as released", "dreg_iwae": "as written"
 RESTARTED = {objective: f"{objective}_restart-mmvae_loose" for objective in COMPARED}
 SEEDED = {objective: f"{objective}_seeds-mmvae_loose" for objective in COMPARED}  # some need not have been run
 ANOTHER = "another seed"  # whose training under MAIN went on for longer
+PLAIN_ADAM = "dreg_iwae_adam-mmvae_loose"  # without AMSGrad
 ELBO = "elbo-mmvae_loose"
 MAIN = "iwae"  # whose workspace also has the other models, and the tables of the pipeline
+PARTICLES = ("k_1-mmvae_loose", "k_5-mmvae_loose", ESTIMATORS[MAIN], "k_30-mmvae_loose")  # MAIN with several K
 SHORT = "short-mvae_poe"  # MVAE trained as long as its recipe with a mixture
 NARROW = {"mmvae": "scale_0.1-mmvae_loose", "mvae": "scale_0.1-mvae_poe"}  # Laplace likelihoods of another scale
 BERNOULLI = "bernoulli-mvae_poe"
@@ -71,7 +73,9 @@ def lengths() -> dict[str, int]:
         "tight": length(f"{MAIN}-mmvae_tight"),
         "longer": length(SEEDED[MAIN]),
         "likelihoods": length(NARROW["mmvae"]),
+        "particles": length(PARTICLES[0]),
         "restart": length(RESTARTED[MAIN]),
+        "adam": length(PLAIN_ADAM),
         "elbo": length(ELBO),
         "tails": length(ESTIMATORS["dreg_iwae"]),
     }
@@ -353,6 +357,33 @@ def table_restart() -> str:
     return markdown(header, body)
 
 
+def table_adam() -> str:
+    """A path-derivative estimator without AMSGrad, beside itself and MAIN with it, as training goes on."""
+    header = ["", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S", "bound on validation pairs"]
+    kept = {f"`{objective}`": ESTIMATORS[objective] for objective in (MAIN, "dreg_iwae")}
+    without = {"`dreg_iwae`, without AMSGrad": PLAIN_ADAM}
+    lines = dict.fromkeys(("restart", "elbo", "half"), kept | without) | {"adam": without, "equal": kept}
+    body = []
+    for at, shown in lines.items():
+        for label, row in shown.items():
+            cells = [*learned(row, at, LEARNED), FORMATS["1"](f"curves/{row}-0", f"@{at}.bound_validation")]
+            body.append([label, f"{lengths()[at]:,}", *cells])
+    return markdown(header, body)
+
+
+def table_particles() -> str:
+    """MAIN with several K after as many pairs; posteriors and the bound, of one K for all, on validation pairs."""
+    header = ["K", "pairs", "M to S", "S to M", "joint", "latent accuracy, M", "S", "posterior entropy, M", "S"]
+    header += ["bound on validation pairs"]
+    body = []
+    keys = [*(f"entropy_{name}" for name in NAMES), "bound_validation"]
+    for row in PARTICLES:
+        start = [str(document(f"runs/{row}")["budget"]["particles"]), f"{lengths()['particles']:,}"]
+        cells = [FORMATS["1"](f"curves/{row}-0", f"@particles.{key}") for key in keys]
+        body.append([*start, *learned(row, "particles", LEARNED), *cells])
+    return markdown(header, body)
+
+
 def table_first_updates() -> str:
     """The location layers in the first updates: the smallest and the largest of all seeds."""
     header = ["K", "encoder", "estimator", "smallest scale", "largest gradient", "usual gradient"]
@@ -475,6 +506,8 @@ TABLES = {
     "first_updates": table_first_updates,
     "moments": table_moments,
     "restart": table_restart,
+    "adam": table_adam,
+    "particles": table_particles,
     "elbo": table_elbo,
 }
 

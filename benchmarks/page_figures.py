@@ -49,11 +49,7 @@ def learning() -> Figure:
         "the paper, at its end": published,
         "always the commonest digit": {key: constant for key in published if key != "joint"},
     }
-    figure = figures.learning_curves(curves, "Real MNIST and part of SVHN: learning", levels)
-    for panel in figure.axes:
-        if panel.axison:  # labelled where most curves have points; the longest one's end is too near
-            figures.pairs_axis(panel, [row["pairs"] for row in curves[MAIN]])
-    return figure
+    return figures.learning_curves(curves, "Real MNIST and part of SVHN: learning", levels)
 
 
 def _panels(titles: dict[str, str], axes: np.ndarray) -> Iterator[tuple[Axes, str]]:
