@@ -323,3 +323,14 @@ def _plain(value: Any, at: str) -> Any:
             raise ValueError(f"{at} is {float(value)}; only finite numbers are written")
         return float(f"{float(value):.{SIGNIFICANT_DIGITS}g}")
     return _plain(value.tolist(), at) if hasattr(value, "tolist") else value  # of NumPy and torch
+
+
+def write_table(path, frame):
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_table(path):
+    import pandas as pd
+
+    return pd.read_csv(path)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from mmvae.distributions import Laplace
-from mmvae.nets.captions import WordEmbedding
+from mmvae.params import Section, real
 
-LOGITS_AT_ONCE = {"cpu": 2**21, "cuda": 2**28}
+Scale = real(1e-3, 1e3)  # the type of a likelihood's scale
+Scaling = real(1e-6, 1e3) | None  # the type of a likelihood's factor in training
 
 
 class Likelihood(Protocol):
@@ -70,45 +69,38 @@ class BernoulliLikelihood:
         return torch.bernoulli(predicted, generator=generator)
 
 
-@dataclass(frozen=True)
-class CategoricalLikelihood:
-    """One of V words at each position, from its embedding (..., T, E); `ignored` is a word that is not scored."""
+class ImageOptions(Section):
+    """What image kinds have in common.
 
-    words: WordEmbedding
-    ignored: int
+    likelihood: of pixels. likelihood_scale: of the Laplace likelihood, in pixels of [0, 1]. scaling: the factor of the
+    log-likelihood in training; None: scaled up to the number of values of the model's largest modality (section 4.2).
+    """
 
-    def log_prob(self, predicted: Tensor, x: Tensor) -> Tensor:
-        """Words are scored part by part, so that the logits of all rows never exist together, nor for a gradient."""
-        rows = predicted.shape[:-2]
-        predicted, x = predicted.flatten(0, -3), x.expand(*rows, x.shape[-1]).flatten(0, -2)
-        step = max(1, LOGITS_AT_ONCE[x.device.type] // (x.shape[-1] * len(self.words.weight)))
-        parts = list(zip(predicted.split(step), x.split(step), strict=True))
-        if len(parts) > 1 and torch.is_grad_enabled():
-            scores = [
-                checkpoint(self._log_prob, *part, use_reentrant=False, preserve_rng_state=False) for part in parts
-            ]
-        else:
-            scores = [self._log_prob(*part) for part in parts]
-        return torch.cat(scores).view(rows)
+    likelihood: Literal["laplace", "bernoulli"] = "laplace"
+    likelihood_scale: Scale = 0.75
+    scaling: Scaling = None
 
-    def _log_prob(self, predicted: Tensor, x: Tensor) -> Tensor:
-        """(N, T, E), (N, T) -> (N,)."""
-        logits = self.words.logits(predicted).flatten(0, 1).to(self.words.weight.dtype)
-        lost = functional.cross_entropy(logits, x.flatten(), ignore_index=self.ignored, reduction="none")
-        return -lost.view(x.shape).sum(-1)
-
-    def mode(self, predicted: Tensor) -> Tensor:
-        """The most probable word at each position: (..., T, E) -> (..., T)."""
-        return self.words.logits(predicted).argmax(-1)
+    def image_likelihood(self) -> Likelihood:
+        return LaplaceLikelihood(self.likelihood_scale) if self.likelihood == "laplace" else BernoulliLikelihood()
 
 
 class Modality(nn.Module):
-    """Encoder and decoder of one modality; `scaling` multiplies its log-likelihood in training only."""
+    """Encoder, decoder and likelihood of one modality, whose values have `shape`.
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, scaling: float):
+    `scaling` multiplies its log-likelihood in training only; None is settled by the model, which knows all modalities.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        scaling: float | None,
+        shape: tuple[int, ...],
+    ):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
-        self.likelihood, self.scaling = likelihood, scaling
+        self.likelihood, self.scaling, self.shape = likelihood, scaling, shape
 
     def decode(self, z: Tensor) -> Tensor:
         """Predicted pixels, features or words: (N, D) -> (N, ...)."""

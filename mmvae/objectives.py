@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mmvae.distributions import Mixture
-from mmvae.models import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalVAE
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ ESTIMATORS = {
     "dreg_iwae": dreg_iwae,
     "dreg_mixture": dreg_mixture,
 }
+OBJECTIVES = (*ESTIMATORS, "importance_elbo")  # what the parameter `objective` may be
 
 
 def bound_value(log_weights: Tensor, objective: str, bound: str) -> Tensor:
@@ -250,40 +251,3 @@ def importance_elbo(model: MultimodalVAE, x: Inputs, noise: Tensor, posterior: M
     kl = posterior.experts.kl(model.prior()).sum(-1)
     values = (ratios * log_likelihoods).sum(1).mean((0, 1)) - kl.mean(0)
     return Estimate.of_all(values, values.sum())
-
-
-def subsets(names: list[str], extra: int, generator: torch.Generator) -> list[list[str]]:
-    """The terms of MVAE's sub-sampled objective: all modalities, each alone and, for M > 2, `extra` random subsets."""
-    chosen = [list(names), *([name] for name in names)]
-    for _ in range(extra if len(names) > 2 else 0):
-        size = int(torch.randint(2, len(names), (), generator=generator, device=generator.device))
-        order = torch.randperm(len(names), generator=generator, device=generator.device)[:size].sort().values
-        chosen.append([names[i] for i in order])
-    return chosen
-
-
-def subsampled_elbo(
-    model: MultimodalVAE, x: Inputs, noise: list[tuple[list[str], Tensor]], annealing: Tensor
-) -> Estimate:
-    """MVAE's training objective (Wu and Goodman 2018, section 2.2): the sum of the ELBOs of sub-sampled modalities.
-
-    `noise`: the subsets, all modalities first, with standard noise (M, 1, B, D) for the posterior given each;
-    `annealing` multiplies the KL in the surrogate. The reported bound is the un-annealed ELBO of all modalities.
-
-    KLs are in closed form and averaged over experts, which bounds a mixture's from above. A modality's decoder sees
-    the particles of all subsets in one call, so that batch normalisation sees all of them together.
-    """
-    experts = {name: model.expert(name, value) for name, value in x.items()}
-    posteriors = [model.combine({name: experts[name] for name in names}) for names, _ in noise]
-    drawn = [posterior.place(standard)[:, 0] for posterior, (_, standard) in zip(posteriors, noise, strict=True)]
-    likelihoods: list[Tensor | float] = [0.0] * len(noise)
-    for name, value in x.items():
-        terms = [i for i, (names, _) in enumerate(noise) if name in names]
-        rows = torch.cat([drawn[i].flatten(0, 1) for i in terms])
-        scores = model.modalities[name].log_likelihood(rows, repeated(value, len(rows) // len(value)))
-        counts = [drawn[i].shape[:2].numel() for i in terms]
-        for i, score in zip(terms, scores.split(counts), strict=True):
-            likelihoods[i] = likelihoods[i] + model.modalities[name].scaling * score.view(drawn[i].shape[:2]).mean(0)
-    kls = [posterior.experts.kl(model.prior()).sum(-1).mean(0) for posterior in posteriors]
-    surrogate = sum((likelihood - annealing * kl).sum() for likelihood, kl in zip(likelihoods, kls, strict=True))
-    return Estimate.of_all(likelihoods[0] - kls[0], surrogate)

@@ -1,193 +1,229 @@
-"""The paper's tables of one digit data set, assembled from the evaluations of its runs. No torch.
+"""The tables: pivots of one long table of every number. `python -m mmvae.report` prints them as Markdown.
 
-Every leaf is a summary over seeds: `mean`, `std` (null for one seed) and the value of each seed. Percentages are
-shares between 0 and 1.
+The long table of a data set, metrics/<set>.csv, has a row for each `run`, `seed` and `metric` with its `value` and the
+`standard_error` over test items. Shares lie between 0 and 1, likelihoods are in nats. No torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
-from mmvae.config import FEATURES
+from mmvae.files import FileError, read_table
 
-Evaluations = dict[str, dict[int, dict]]  # run -> seed -> evaluation
-
-
-def summarise(by_seed: dict[int, float]) -> dict:
-    """Mean and sample standard deviation over seeds, and each seed's value."""
-    values = pd.Series(by_seed, dtype=float)
-    std = None if len(values) < 2 else float(values.std())
-    return {"mean": float(values.mean()), "std": std, "seeds": {str(seed): float(v) for seed, v in values.items()}}
+CLASSIFIERS = "classifiers"  # rows of the judges' own accuracy
 
 
-def over_seeds(by_seed: dict[int, dict]) -> dict:
-    """The same nested dictionary for every seed, its numbers replaced by summaries.
+@dataclass(frozen=True)
+class Table:
+    """A table of runs and metrics.
 
-    A measurement with its own `standard_error` over test pairs keeps it, averaged over seeds.
+    columns: header -> pattern of metrics, matched as a whole; the header may refer to the pattern's groups. Metrics
+    that the pattern's groups tell apart are columns of their own. tracked: the headers whose cells DVC tracks.
+    factor, digits: how a value is printed.
     """
-    first = next(iter(by_seed.values()))
-    if isinstance(first, int | float):
-        return summarise(by_seed)
-    if set(first) == {"mean", "standard_error"}:
-        errors = [value["standard_error"] for value in by_seed.values()]
-        return summarise({s: v["mean"] for s, v in by_seed.items()}) | {"standard_error": sum(errors) / len(errors)}
-    return {key: over_seeds({seed: value[key] for seed, value in by_seed.items()}) for key in first}
+
+    key: str
+    title: str
+    columns: dict[str, str]
+    tracked: tuple[str, ...] = ()
+    factor: float = 1
+    digits: int = 1
+    errors: bool = False
+
+    def frame(self, every: pd.DataFrame, value: str = "value") -> pd.DataFrame:
+        """Run x column: the mean over seeds of `value`; the runs and columns that have one, in the order of `every`."""
+        parts = []
+        for header, pattern in self.columns.items():
+            found = every[every["metric"].str.fullmatch(pattern)]
+            if len(found):
+                names = [re.fullmatch(pattern, metric).expand(header) for metric in found["metric"]]
+                parts.append(found.assign(column=names))
+        if not parts:
+            return pd.DataFrame()
+        joined = pd.concat(parts)
+        if value == "std":
+            cells = joined.groupby(["run", "column"])["value"].std().unstack()
+        else:
+            cells = joined.groupby(["run", "column"])[value].mean().unstack()
+        return cells.reindex(index=joined["run"].unique(), columns=joined["column"].unique())
+
+    def markdown(self, every: pd.DataFrame) -> str:
+        """Means over seeds, with +- their standard deviation where there are several, and standard errors if asked."""
+        means, deviations, errors = (self.frame(every, value) for value in ("value", "std", "standard_error"))
+        text = means.map(lambda value: "" if pd.isna(value) else f"{value * self.factor:.{self.digits}f}")
+        for row, column in ((row, column) for row in means.index for column in means.columns):
+            if pd.notna(spread := deviations.loc[row, column]):
+                text.loc[row, column] += f" ± {spread * self.factor:.{self.digits}f}"
+            if self.errors and pd.notna(error := errors.loc[row, column]):
+                text.loc[row, column] += f" ({error * self.factor:.{self.digits}f})"
+        return f"{self.title}\n\n{text.rename_axis(index=None, columns=None).to_markdown(disable_numparse=True)}"
 
 
-def _pick(evaluations: Evaluations, run: str, *path: str) -> dict:
-    """One part of a run's evaluations, summarised over seeds."""
-    parts = {}
-    for seed, part in evaluations[run].items():
-        for key in path:
-            part = part[key]
-        parts[seed] = part
-    return over_seeds(parts)
-
-
-def _vaes(evaluations: Evaluations) -> list[str]:
-    return [run for run in evaluations if run.startswith("vae_")]
-
-
-def _merge(parts: Iterable[dict]) -> dict:
-    """Nested dictionaries joined key by key."""
-    result: dict = {}
-    for part in parts:
-        for key, value in part.items():
-            nested = isinstance(value, dict) and isinstance(result.get(key), dict)
-            result[key] = _merge([result[key], value]) if nested else value
-    return result
-
-
-def _majority(evaluations: Evaluations) -> float:
-    """What always answering the commonest digit gives; the same for every run and seed, since all share the pairs."""
-    return _first(evaluations["mmvae_loose"])["latent_accuracy"]["majority"]
-
-
-def table1(evaluations: Evaluations) -> dict:
-    """Digit accuracy of a linear classifier on latents, on posterior samples (as the paper) and on means."""
-    mmvae = _pick(evaluations, "mmvae_loose", "latent_accuracy")
-    mvae = _pick(evaluations, "mvae_poe", "latent_accuracy")
-    return {
-        "mmvae": mmvae["single"],
-        "mvae": {key: mvae[key] for key in ("single", "both", "both_to_single")},
-        "vae": _merge(_pick(evaluations, run, "latent_accuracy", "single") for run in _vaes(evaluations)),
-        "majority": _majority(evaluations),
-    }
-
-
-def _coherence(evaluations: Evaluations, run: str) -> dict:
-    """Under the strong classifiers at the top, under the paper's LeNets below `lenet`."""
-    return _pick(evaluations, run, "coherence", "strong") | {"lenet": _pick(evaluations, run, "coherence", "lenet")}
-
-
-def table2(evaluations: Evaluations, classifiers: dict) -> dict:
-    """Share of matching digits in joint and cross generation, with what caps it and what chance gives."""
-    return {
-        "mmvae": _coherence(evaluations, "mmvae_loose"),
-        "mvae": _coherence(evaluations, "mvae_poe"),
-        "mvae_moe": _coherence(evaluations, "mvae_moe"),
-        "vae": _merge(_coherence(evaluations, run) for run in _vaes(evaluations)),
-        "classifiers": {kind: classifiers[kind] for kind in ("strong", "lenet")},
-        "majority": _majority(evaluations),
-    }
-
-
-def table3(evaluations: Evaluations) -> dict:
-    """Log-likelihoods in nats a pair, each estimator by name, and the test of synergy."""
-    rows = {"mmvae": "mmvae_loose", "mvae": "mvae_poe"}
-    table = {name: _pick(evaluations, run, "likelihood") for name, run in rows.items()}
-    table["vae"] = _merge(_pick(evaluations, run, "likelihood") for run in _vaes(evaluations))
-    for name, run in rows.items():
-        accuracy = _pick(evaluations, run, "latent_accuracy")
-        coherence = _pick(evaluations, run, "coherence", "strong")
-        table[name]["both_against_one"] = {
-            "latent_accuracy": {"both": accuracy["both"]["samples"]}
-            | {modality: kinds["samples"] for modality, kinds in accuracy["single"].items()},
-            "reconstruction_from_both": coherence["from_both"],
-            "reconstruction_from_one": coherence["reconstruction"],
-        }
-    return table | {"test_pairs": _first(evaluations["mmvae_loose"])["test_pairs"]["likelihood"]}
-
-
-def table5(evaluations: Evaluations) -> dict:
-    """Joint and cross generation of MMVAE under the loose and the tight bound."""
-    runs = {"loose": "mmvae_loose", "tight": "mmvae_tight"}
-    table = {name: _coherence(evaluations, run) for name, run in runs.items()}
-    return {name: {key: row[key] for key in ("joint", "cross", "entropy", "lenet")} for name, row in table.items()}
-
-
-SENTENCES, SCALING = "average", "unit_variance"  # Table 4's: the paper's sentence vectors, CCA as it is defined
-PARTS = {  # of a model's row -> as evaluations call them
-    "joint": ("joint",),
-    "cross": ("image_to_sentence", "sentence_to_image"),
-    "reconstruction": ("image_reconstruction", "caption_reconstruction"),
-    "both": ("both",),
-}
-
-
-def table4(evaluations: Evaluations, images: tuple[str, ...]) -> dict:
-    """Correlations of images and captions (eq. 4); runs are named '<model>_<image>', and 'vae_captions'.
-
-    `images`: the kinds of image, of which the first is at the top; another has a section of its own, laid out alike,
-    and so have, below `variants`, the other sentence vectors and scalings of CCA.
-    """
-    first, *others = images
-    measured = _first(evaluations[f"mmvae_{first}"])
-
-    def section(sentences: str, scaling: str) -> dict:
-        rows = {image: _correlations(evaluations, image, sentences, scaling) for image in images}
-        return rows[first] | {image: rows[image] for image in others}
-
-    return section(SENTENCES, SCALING) | {
-        "variants": {
-            f"{sentences}_{scaling}": section(sentences, scaling)
-            for sentences, scalings in measured["correlation"].items()
-            for scaling in scalings
-            if (sentences, scaling) != (SENTENCES, SCALING)
+RATES = r"coherence\.strong\."
+DIGITS = (
+    Table(
+        "latent_accuracy",
+        "Table 1. Latent accuracy of posterior samples, %. A linear classifier is trained and tested on the posterior "
+        "given one modality, on that given both, or trained on both and tested on one.",
+        {
+            r"\1": r"latent_accuracy\.single\.(\w+)\.samples",
+            "both": r"latent_accuracy\.both\.samples",
+            r"both, tested on \1": r"latent_accuracy\.both_to_single\.(\w+)\.samples",
         },
-        "test": measured["test"],
-    }
+        (r"\1", "both", r"both, tested on \1"),
+        factor=100,
+    ),
+    Table(
+        "coherence",
+        "Tables 2 and 5. Coherence, %, judged by the strong classifiers. By chance: how often the images of one draw "
+        "would agree if each modality drew its digits by itself. Entropy: of the digits drawn, at most ln 10 = 2.30.",
+        {
+            "joint": RATES + "joint",
+            "by chance": RATES + "joint_by_chance",
+            r"\1 to \2": RATES + r"cross\.(\w+)_to_(\w+)",
+            r"others to \1": RATES + r"from_others\.(\w+)",
+            r"both to \1": RATES + r"from_both\.(\w+)",
+        },
+        ("joint", r"\1 to \2", r"others to \1"),
+        factor=100,
+    ),
+    Table(
+        "coherence_lenet",
+        "Tables 2 and 5, judged by the paper's LeNets, %.",
+        {"joint": r"coherence\.lenet\.joint", r"\1 to \2": r"coherence\.lenet\.cross\.(\w+)_to_(\w+)"},
+        factor=100,
+    ),
+    Table(
+        "draws",
+        "Digits drawn from the prior, as the strong classifiers see them: their entropy, nats; all digits equally "
+        "often would give ln 10 = 2.30.",
+        {r"\1": RATES + r"entropy\.(\w+)"},
+        digits=2,
+    ),
+    Table(
+        "log_likelihood",
+        "Table 3. Log-likelihoods, nats a pair. Columns are estimators: of both modalities; of one from the posterior "
+        "given both, given itself, or given the other; of one given the other. Synergy: joint minus the sum of both.",
+        {
+            "joint": r"likelihood\.joint",
+            r"\1 from both": r"likelihood\.from_both\.(\w+)",
+            r"\2 from \1": r"likelihood\.from_(?!both)(\w+)\.(\w+)",
+            r"\1 given \2": r"likelihood\.conditional\.(\w+)_given_(\w+)",
+            "synergy": r"likelihood\.synergy",
+        },
+        ("joint", r"\1 from both", r"\1 given \2", "synergy"),
+        errors=True,
+    ),
+    Table(
+        "judges",
+        "The classifiers' own accuracy on test images, %.",
+        {r"\1, \2": r"accuracy\.(\w+)\.(\w+)"},
+        factor=100,
+    ),
+)
+PAIRS = r"correlation\.average\.unit_variance\."
+BIRDS = (
+    Table(
+        "correlation",
+        "Table 4. Correlation of images and sentences (standard error over images). Plain average of word vectors, CCA "
+        "of unit variance. The floor pairs captions with other images.",
+        {
+            "joint": PAIRS + "joint",
+            "image to sentence": PAIRS + "image_to_sentence",
+            "sentence to image": PAIRS + "sentence_to_image",
+            "both": PAIRS + "both",
+            "image reconstruction": PAIRS + "image_reconstruction",
+            "caption reconstruction": PAIRS + "caption_reconstruction",
+            "ground truth": PAIRS + "ground_truth",
+            "floor": PAIRS + "floor",
+        },
+        ("joint", "image to sentence", "sentence to image", "both"),
+        digits=3,
+        errors=True,
+    ),
+    Table(
+        "variants",
+        "Table 4 under the other sentence vectors and scalings of CCA.",
+        {rf"\1, {name}": rf"correlation\.(?!average\.unit)(\w+\.\w+)\.{name}" for name in ("joint", "floor")},
+        digits=3,
+    ),
+    Table(
+        "fasttext",
+        "Spread of Table 4 over the seeds of FastText: standard deviation.",
+        {
+            name.replace("_", " "): rf"correlation\.fasttext_std\.average\.unit_variance\.{name}"
+            for name in ("joint", "image_to_sentence", "sentence_to_image", "both", "ground_truth", "floor")
+        },
+        digits=4,
+    ),
+    Table(
+        "captions",
+        "Captions made. BLEU-4 given an image, a caption or both; different pairs of words over all pairs, different "
+        "captions over all captions, and words a caption, of those made given an image.",
+        {
+            "BLEU, image": r"captions\.(?:features|pixels)\.bleu",
+            "BLEU, caption": r"captions\.captions\.bleu",
+            "BLEU, both": r"captions\.both\.bleu",
+            "different pairs": r"captions\.(?:features|pixels)\.distinct_2",
+            "different captions": r"captions\.(?:features|pixels)\.distinct_captions",
+            "words": r"captions\.(?:features|pixels)\.length",
+        },
+        ("BLEU, image",),
+        digits=2,
+    ),
+    Table(
+        "attributes",
+        "Attributes that agree, % of those that a caption states. Probes: how well they can be read from real images.",
+        {
+            "image to sentence": r"attributes\.image_to_sentence\.accuracy",
+            "by chance": r"attributes\.image_to_sentence\.chance",
+            "sentence to image": r"attributes\.sentence_to_image\.accuracy",
+            "joint": r"attributes\.joint\.accuracy",
+            "image reconstruction": r"attributes\.image_reconstruction\.accuracy",
+            "caption reconstruction": r"attributes\.caption_reconstruction\.accuracy",
+            "probes": r"attributes\.probes\.accuracy",
+        },
+        ("image to sentence", "sentence to image", "joint"),
+        factor=100,
+    ),
+)
+TABLES = {"digits": DIGITS, "captions": BIRDS}
 
 
-def _first(by_seed: dict[int, dict]) -> dict:
-    return next(iter(by_seed.values()))
+def gather(data_set: str, runs: list[str], seeds: list[int]) -> pd.DataFrame:
+    """The long table: what `evaluate` measured of every run and seed, and the judges' accuracy where there are any."""
+    folder = Path(f"data/evaluations/{data_set}")
+    parts = [(run, seed, folder / f"{run}_{seed}.csv") for run in runs for seed in seeds]
+    judges = folder / f"{CLASSIFIERS}_0.csv"
+    parts += [(CLASSIFIERS, 0, judges)] if judges.exists() else []
+    columns = ["set", "run", "seed", "metric", "value", "standard_error"]
+    frames = [read_table(path).assign(set=data_set, run=run, seed=seed) for run, seed, path in parts]
+    return pd.concat(frames)[columns].reset_index(drop=True)
 
 
-def _correlations(evaluations: Evaluations, image: str, sentences: str, scaling: str) -> dict:
-    """The rows of one kind of image."""
-    runs = {model: f"{model}_{image}" for model in ("mmvae", "mvae", "vae")}
-    if image == FEATURES:  # which is what a model of captions alone is judged by
-        runs |= {"vae_captions": "vae_captions"}
-    found = {
-        name: over_fasttext({s: e["correlation"][sentences][scaling] for s, e in evaluations[run].items()})
-        for name, run in runs.items()
-    }
-    table = {key: found["mmvae"][key] for key in ("ground_truth", "floor")}
-    for name, values in found.items():
-        row = {part: {key: values[key] for key in keys if key in values} for part, keys in PARTS.items()}
-        table[name] = {part: row[part].get(part, row[part]) for part in row if row[part]}
-    return table
+def cells(every: pd.DataFrame, family: str) -> dict:
+    """The cells that DVC tracks: table -> run -> column -> mean over seeds."""
+    found: dict = {}
+    for table in TABLES[family]:
+        tracked = Table(table.key, "", {header: table.columns[header] for header in table.tracked})
+        for run, row in tracked.frame(every).iterrows():
+            values = {str(column).replace(" ", "_").replace(",", ""): v for column, v in row.items() if pd.notna(v)}
+            found.setdefault(table.key, {})[run] = values
+    return found
 
 
-def over_fasttext(by_seed: dict[int, dict]) -> dict:
-    """Correlations summarised over seeds; `fasttext_std` is their spread over the seeds of the word vectors."""
-    table = {}
-    for key in _first(by_seed):
-        leaves = {seed: values[key] for seed, values in by_seed.items()}
-        words = pd.DataFrame({seed: leaf["fasttext"] for seed, leaf in leaves.items()}).mean(axis=1)
-        errors = [leaf["standard_error"] for leaf in leaves.values()]
-        table[key] = summarise({seed: leaf["mean"] for seed, leaf in leaves.items()}) | {
-            "standard_error": sum(errors) / len(errors),
-            "fasttext_std": None if len(words) < 2 else float(words.std()),
-        }
-    return table
+def markdown(path: Path, family: str) -> str:
+    """All tables of a data set, from its long table.
 
-
-def captions(evaluations: Evaluations) -> dict:
-    """Quality of the captions of every run that makes some, and the attributes that are right, where known."""
-    return {
-        run: {part: _pick(evaluations, run, part) for part in ("captions", "attributes") if part in _first(by_seed)}
-        for run, by_seed in evaluations.items()
-    }
+    Raises:
+        FileError: the file is missing, damaged or empty.
+    """
+    every = read_table(path)
+    parts = [table.markdown(every) for table in TABLES[family] if not table.frame(every).empty]
+    if not parts:
+        raise FileError(f"{path} has no number that a table shows")
+    return "\n\n".join(parts)

@@ -10,41 +10,29 @@ import threading
 import time
 from collections.abc import Callable
 
-from mmvae.config import BOUNDS, CAPTION_SETS, CAPTIONS, DIGIT_SETS, IMAGE_KINDS, POSTERIORS
+from mmvae import registry
 
 PARENT = os.getppid()  # read before the long imports: it may be gone when they are done
 WATCH_EVERY = 0.5  # seconds
-CHOICES = {"set": (*DIGIT_SETS, *CAPTION_SETS), "bound": BOUNDS, "posterior": POSTERIORS}
 
 
-def arguments(*names: str, **optional: str | None) -> argparse.Namespace:
-    """The stage's matrix values, each a required option, and optional ones with their defaults."""
+def arguments(*names: str) -> argparse.Namespace:
+    """The stage's matrix values, each a required option."""
     parser = argparse.ArgumentParser()
     for name in names:
-        parser.add_argument(f"--{name}", required=True, type=int if name == "seed" else str, choices=CHOICES.get(name))
-    for name, default in optional.items():
-        parser.add_argument(f"--{name}", default=default, choices=CHOICES.get(name))
-    given = parser.parse_args()
-    if "image" in given and given.image not in (allowed := _images(given.set, "image" in names)):
-        choices = ", ".join(kind or "leaving it out" for kind in allowed)
-        parser.error(f"--image is {given.image}; allowed for {given.set}: {choices}")
-    return given
-
-
-def _images(data_set: str, alone: bool) -> tuple[str | None, ...]:
-    """What a stage may be asked for: a kind that is modelled `alone`, or the one beside captions; of digits both."""
-    if data_set in DIGIT_SETS:
-        return tuple(DIGIT_SETS[data_set].values()) if alone else (None,)
-    return (*IMAGE_KINDS, CAPTIONS) if alone else IMAGE_KINDS
+        choices = registry.names("datasets") if name == "set" else None
+        parser.add_argument(f"--{name}", required=True, type=int if name == "seed" else str, choices=choices)
+    return parser.parse_args()
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage. The project's own errors, and whoever stops it, end it in one line.
 
-    A stage whose parent is killed ends too, so that none goes on unseen and writes beside the one that is started next.
+    A stage that DVC started ends with DVC, so that none goes on unseen and writes beside the one that starts next.
     """
     signal.signal(signal.SIGTERM, _terminated)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if "DVC_ROOT" in os.environ:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         main()
     except KeyboardInterrupt:
@@ -65,4 +53,5 @@ def _terminated(*_: object) -> None:
 def _end_with_parent() -> None:
     while os.getppid() == PARENT:
         time.sleep(WATCH_EVERY)
+    print("DVC is gone; the stage ends with it.", file=sys.stderr, flush=True)
     os._exit(1)

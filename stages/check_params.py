@@ -1,12 +1,12 @@
-"""Check the whole of params.yaml before any other stage runs; every stage depends on the constant written here."""
+"""Check the whole of params.yaml before any other stage runs; the downloads depend on the constant written here."""
 
-from mmvae import config
+from mmvae import schema
 from mmvae.files import atomic
 from stages import run
 
 
 def main() -> None:
-    config.load()
+    schema.load()
     with atomic("data/params_checked.txt") as path:
         path.write_text("params.yaml is valid\n")
 

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from mmvae import config
+from mmvae import params
 from mmvae.data import sources
 from stages import arguments, run
 
 
 def main() -> None:
     name = arguments("set").set
-    sources.obtain(name, Path("data/raw") / name, config.load().download.mirror)
+    sources.obtain(name, Path("data/raw") / name, params.load()["download"]["mirror"])
 
 
 if __name__ == "__main__":

@@ -3,40 +3,47 @@
 import numpy as np
 import torch
 
-from mmvae import config, extractor, models
-from mmvae.config import CAPTIONS, FEATURES, IMAGE_KINDS, PIXELS
-from mmvae.device import find_device
-from mmvae.evaluation import attributes, captioned, correlation
-from mmvae.files import read_arrays, write_json
-from stages import arguments, inputs, run
+from mmvae import model, params, registry
+from mmvae.data.prepared import CAPTIONS, CAPTIONS_EACH, FEATURES, PHOTOGRAPHS, CaptionedPairs, images_of
+from mmvae.evaluation import captioned, correlation, extractor
+from mmvae.evaluation.measured import table
+from mmvae.files import read_arrays, write_table
+from mmvae.training.device import find_device
+from stages import arguments, run
 
 
 def main() -> None:
     given = arguments("set", "run", "seed")
-    draws, device = config.load().evaluate[given.set].joint_samples, find_device()
-    model = models.load(f"models/{given.set}/{given.run}/{given.seed}.safetensors", device)
+    settings = params.section(captioned.CaptionSettings, params.load(), f"evaluate.{given.set}")
+    device = find_device()
+    trained = model.load(f"models/{given.set}/{given.run}/{given.seed}.safetensors", device)
     network = extractor.load(f"models/{given.set}/extractor.safetensors", device)
-    pairs = inputs.CaptionPairs(given.set, device)
-    test = pairs.split("test", tuple(model.modalities))
-    image = next((name for name in model.modalities if name in IMAGE_KINDS), FEATURES)
-    each, images = inputs.CAPTIONS_EACH, inputs.images_of(pairs.features("test", image))
-    vocabulary = pairs.vocabulary
-    real = captioned.Collection.of(pairs.features("test", image)[images], pairs.values("test", CAPTIONS), vocabulary)
-    generated = captioned.generate(model, test, draws, torch.Generator(device).manual_seed(given.seed))
-    features = captioned.features_of(generated, image, network)
-    made = captioned.collections(generated, features, vocabulary)
-    others = correlation.strangers(len(images) // each, np.random.default_rng(0))
-    strangers = others[images] * each + np.arange(len(images)) % each
-    judges = correlation.from_arrays(read_arrays(f"data/cca/{given.set}.npz"), image)
-    result = {"correlation": captioned.correlations(real, made, image, strangers, each, judges)}
-    if CAPTIONS in model.modalities:
-        result["captions"] = captioned.caption_quality(real, made, each)
-    if given.set == "birds":
-        probes = attributes.Probes(pairs.features("train", image), pairs.array(PIXELS, "train/attributes"))
-        truth = pairs.array(PIXELS, "test/attributes")[images]
-        result["attributes"] = captioned.attribute_agreement(real, made, image, truth, strangers, probes)
-    result["test"] = {"pairs": len(images), "images": len(images) // each, "joint_samples": draws}
-    write_json(f"data/evaluations/{given.set}/{given.run}_{given.seed}.json", result)
+    pairs = CaptionedPairs(given.set, device)
+    test = pairs.split("test", tuple(trained.modalities))
+    image = next((name for name in trained.modalities if name in PHOTOGRAPHS), FEATURES)
+    features = pairs.features("test", image)
+    images = images_of(features)
+    others = correlation.strangers(len(features), np.random.default_rng(0))
+    made = captioned.generate(trained, test, settings.joint_samples, torch.Generator(device).manual_seed(given.seed))
+    attributes = {}
+    if registry.find("datasets", given.set).ATTRIBUTES:
+        attributes = {
+            "training_features": pairs.features("train", image),
+            "training_attributes": pairs.attributes("train"),
+            "attributes": pairs.attributes("test")[images],
+        }
+    given_test = captioned.CaptionTest(
+        image,
+        captioned.Collection.of(features[images], pairs.values("test", CAPTIONS), pairs.vocabulary),
+        captioned.collections(made, captioned.features_of(made, image, network), pairs.vocabulary),
+        CAPTIONS_EACH,
+        others[images] * CAPTIONS_EACH + np.arange(len(images)) % CAPTIONS_EACH,
+        correlation.from_arrays(read_arrays(f"data/cca/{given.set}.npz"), image),
+        **attributes,
+    )
+    folder = "metrics.captions"
+    measured = {name: registry.find(folder, name).measure(trained, given_test) for name in registry.names(folder)}
+    write_table(f"data/evaluations/{given.set}/{given.run}_{given.seed}.csv", table(measured))
 
 
 if __name__ == "__main__":

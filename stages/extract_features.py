@@ -6,20 +6,21 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mmvae import config, extractor
+from mmvae import params, registry
 from mmvae.data import photographs
-from mmvae.device import find_device
+from mmvae.evaluation import extractor
 from mmvae.files import read_arrays, write_arrays
+from mmvae.training.device import find_device
 from stages import arguments, run
 
 
 def main() -> None:
     name = arguments("set").set
-    params = config.load()
-    settings, device = params.features[name], find_device()
+    content = params.load()
+    settings, device = params.section(extractor.FeatureSettings, content, f"features.{name}"), find_device()
     images = read_arrays(f"data/pixels/{name}.npz")
     names = {split: images[f"{split}/names"].tolist() for split in photographs.SPLITS}
-    read = partial(photographs.READERS[name].read_images, Path("data/raw") / name)
+    read = partial(registry.find("datasets", name).read_images, Path("data/raw") / name)
     bar = partial(tqdm, unit="photo", mininterval=1.0)
     chosen = extractor.ExtractorConfig(settings.layer, settings.preprocessing, settings.size)
     if settings.weights == "none":
@@ -27,7 +28,7 @@ def main() -> None:
         training = names["train"]
         extractor.calibrate(network, bar(read(training), total=len(training), desc=f"{name} calibration"))
     else:
-        network = extractor.trained(chosen, settings.weights, params.download.mirror).to(device)
+        network = extractor.trained(chosen, settings.weights, content["download"]["mirror"]).to(device)
     every = [name for split in names.values() for name in split]
     found = extractor.of_photographs(network, bar(read(every), total=len(every), desc=f"{name} features"))
     features = {f"{split}/photographs": torch.stack([found[one] for one in names[split]]) for split in names}

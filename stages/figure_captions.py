@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 
-from mmvae import figures, gallery, models
-from mmvae.config import CAPTIONS, PIXELS
+from mmvae import model
+from mmvae.data.prepared import CAPTIONS, PIXELS, CaptionedPairs, images_of
 from mmvae.evaluation.captioned import generate
-from stages import arguments, inputs, run
+from mmvae.figures import gallery, grids
+from stages import arguments, run
 
 EXAMPLES, SAMPLES, DRAWS = 18, 4, 9
 OF_TEXT = {"figure11_captions"}  # a small palette keeps the file small
@@ -16,22 +17,22 @@ MODELS = {"MMVAE": "mmvae", "MVAE": "mvae"}
 def main() -> None:
     given = arguments("set", "image", "seed")
     device, image = torch.device("cpu"), given.image
-    pairs = inputs.CaptionPairs(given.set, device)
+    pairs = CaptionedPairs(given.set, device)
     hall = gallery.Gallery(image, pairs.vocabulary, pairs.features("train", image), pairs.values("train", PIXELS))
     test = pairs.split("test", (CAPTIONS, image))
     chosen = np.linspace(0, len(test) - 1, EXAMPLES).astype(int)
     pixels = pairs.values("test", PIXELS)
-    pixels, tokens = pixels[inputs.images_of(pixels)], pairs.values("test", CAPTIONS)
+    pixels, tokens = pixels[images_of(pixels)], pairs.values("test", CAPTIONS)
 
-    def show(model: models.MultimodalVAE, positions: np.ndarray) -> gallery.Shown:
-        made = generate(model, test.of(positions), DRAWS, torch.Generator(device).manual_seed(given.seed))
+    def show(trained: model.MultimodalVAE, positions: np.ndarray) -> gallery.Shown:
+        made = generate(trained, test.of(positions), DRAWS, torch.Generator(device).manual_seed(given.seed))
         return gallery.Shown.of(hall, pixels[positions], tokens[positions], made)
 
     loaded = {
-        name: models.load(f"models/{given.set}/{key}_{image}/{given.seed}.safetensors") for name, key in MODELS.items()
+        name: model.load(f"models/{given.set}/{key}_{image}/{given.seed}.safetensors") for name, key in MODELS.items()
     }
-    shown = {name: show(model, chosen) for name, model in loaded.items()}
-    several = {name: show(model, np.repeat(chosen, SAMPLES)) for name, model in loaded.items()}
+    shown = {name: show(one, chosen) for name, one in loaded.items()}
+    several = {name: show(one, np.repeat(chosen, SAMPLES)) for name, one in loaded.items()}
     title = f"{given.set}, {image}"
     pictures = {
         "figure7_overview": gallery.overview(shown["MMVAE"], image, f"{title}: MMVAE (Figure 7)"),
@@ -43,7 +44,7 @@ def main() -> None:
         "figure14_both": gallery.from_both(shown, image, f"{title}: both modalities given (Figure 14)"),
     }
     for name, figure in pictures.items():
-        figures.save(f"plots/{given.set}/{name}_{image}.png", figure, colours=16 if name in OF_TEXT else None)
+        grids.save(f"plots/{given.set}/{image}/{name}.png", figure, colours=16 if name in OF_TEXT else None)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from mmvae import config, figures
+from mmvae import registry
+from mmvae.evaluation.classifiers import judged
+from mmvae.figures import grids
 from mmvae.files import read_arrays
 from stages import arguments, run
 
@@ -12,14 +14,11 @@ EXAMPLES = 4
 def main() -> None:
     name = arguments("set").set
     prepared, pairs = read_arrays(f"data/prepared/{name}.npz"), read_arrays(f"data/pairs/{name}.npz")
-    modalities = tuple(config.DIGIT_SETS[name])
-    digits = prepared[f"{modalities[0]}/train/labels"][pairs[f"train/{modalities[0]}"]]
+    images = tuple(judged(registry.find("datasets", name).MODALITIES))
+    digits = prepared[f"{images[0]}/train/labels"][pairs[f"train/{images[0]}"]]
     chosen = np.stack([np.flatnonzero(digits == digit)[:EXAMPLES] for digit in range(10)], 1)
-    panels = [
-        (modality, prepared[f"{modality}/train/images"][pairs[f"train/{modality}"][chosen]] / 255)
-        for modality in modalities
-    ]
-    figures.save(f"plots/{name}/figure3_pairs.png", figures.pairs(*panels, f"Example pairs of {name} (Figure 3)"))
+    panels = [(m, prepared[f"{m}/train/values"][pairs[f"train/{m}"][chosen]] / 255) for m in images]
+    grids.save(f"plots/{name}/figure3_pairs.png", grids.pairs(panels, f"Example pairs of {name} (Figure 3)"))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import torch
 
-from mmvae import figures, models
+from mmvae import model
 from mmvae.evaluation import generation
+from mmvae.figures import grids
 from stages import arguments, run
 
 SIDE, SAMPLES_SIDE = 8, 3
@@ -13,18 +14,18 @@ def main() -> None:
     given = arguments("set", "figure", "left", "right", "seed")
     panels = []
     for name in (given.left, given.right):
-        model = models.load(f"models/{given.set}/{name}/{given.seed}.safetensors")
+        trained = model.load(f"models/{given.set}/{name}/{given.seed}.safetensors")
         generator = torch.Generator().manual_seed(given.seed)
-        drawn = generation.from_prior(model, SIDE**2, SAMPLES_SIDE**2, generator)
-        joined = {target: figures.blocks(samples, SAMPLES_SIDE) for target, (_, samples) in drawn.items()}
-        panels.append([(f"{name}: {t}", images.reshape(SIDE, SIDE, *images.shape[1:])) for t, images in joined.items()])
+        drawn = generation.from_prior(trained, SIDE**2, SAMPLES_SIDE**2, generator)
+        images = {target: samples for target, (mean, samples) in drawn.items() if mean.ndim == 4}
+        joined = {target: grids.blocks(samples, SAMPLES_SIDE) for target, samples in images.items()}
+        panels.append([(f"{name}: {t}", one.reshape(SIDE, SIDE, *one.shape[1:])) for t, one in joined.items()])
     title = (
         f"{given.set}: the {SIDE**2} draws of {given.figure}_prior_means.png, nine likelihood samples of each\n"
         "(the noise is the likelihood's own: its scale is of the order of the pixels' range)"
     )
-    figures.save(
-        f"plots/{given.set}/{given.figure}_prior_samples.png", figures.grids(panels, title, scale=1.9), colours=16
-    )
+    path = f"plots/{given.set}/{given.figure}_prior_samples.png"
+    grids.save(path, grids.grids(panels, title, scale=1.9), colours=16)
 
 
 if __name__ == "__main__":

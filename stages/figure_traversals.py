@@ -1,38 +1,39 @@
-"""Figure 5: every latent of MMVAE traversed for a pair of test images, and what each latent encodes."""
+"""Figure 5: every latent of a run traversed for a pair of test images, and what each latent encodes."""
 
 import torch
 
-from mmvae import config, figures, models
+from mmvae import model
+from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import generation
-from stages import arguments, inputs, run
+from mmvae.evaluation.classifiers import judged
+from mmvae.figures import curves, grids
+from stages import arguments, run
 
 STEPS = 11
 REACH = 5.0
 
 
 def main() -> None:
-    given = arguments("set", "seed")
+    given = arguments("set", "run", "seed")
     device = torch.device("cpu")
-    model = models.load(f"models/{given.set}/mmvae_loose/{given.seed}.safetensors", device)
-    test, digits = inputs.DigitPairs(given.set, device).first_pass("test")
-    prior_std = model.prior().std.numpy()
+    trained = model.load(f"models/{given.set}/{given.run}/{given.seed}.safetensors", device)
+    pairs = LabelledPairs(given.set, device)
+    test, digits = pairs.first_pass("test")
+    prior_std = trained.prior().std.numpy()
     steps = [f"{offset:+.0f}" if offset else "0" for offset in torch.linspace(-REACH, REACH, STEPS).tolist()]
     labels = [f"z{d}  (std {std:.2f})" for d, std in enumerate(prior_std)]
-    one = {name: images[:1] for name, images in test.items()}
-    for source in config.DIGIT_SETS[given.set]:
-        moved = generation.traverse(model, one, source, STEPS, REACH)
+    one = {name: values[:1] for name, values in test.items()}
+    images = tuple(judged(pairs.kinds))
+    folder = f"plots/{given.set}/figure5"
+    for source in images:
+        moved = generation.traverse(trained, one, source, STEPS, REACH)
         title = f"{given.set}: latents of a test '{digits[0]}' of {source}, moved by -5..+5 prior standard deviations"
-        figure = figures.grids(
-            [[(f"into {name}", images) for name, images in moved.items()]], title, labels, steps, scale=1.35
-        )
-        figures.save(
-            f"plots/{given.set}/figure5_traversal_{config.DIGIT_SETS[given.set][source]}.png", figure, colours=256
-        )
-    to_prior, between = generation.divergences(model, test)
-    title = f"{given.set}, mmvae_loose: what each latent encodes, and for whom"
-    figures.save(
-        f"plots/{given.set}/figure5_divergences.png", figures.latent_divergences(to_prior, between, prior_std, title)
-    )
+        panels = [[(f"into {name}", moved[name]) for name in images]]
+        figure = grids.grids(panels, title, labels, steps, scale=1.35)
+        grids.save(f"{folder}/traversal_{source}.png", figure, colours=256)
+    to_prior, between = generation.divergences(trained, test)
+    title = f"{given.set}, {given.run}: what each latent encodes, and for whom"
+    grids.save(f"{folder}/divergences.png", curves.latent_divergences(to_prior, between, prior_std, title))
 
 
 if __name__ == "__main__":

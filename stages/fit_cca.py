@@ -2,19 +2,19 @@
 
 import torch
 
-from mmvae import config
-from mmvae.config import CAPTIONS
+from mmvae import params
+from mmvae.data.prepared import CAPTIONS, PHOTOGRAPHS, CaptionedPairs, images_of
 from mmvae.evaluation import correlation
+from mmvae.evaluation.cca import CcaSettings
 from mmvae.files import read_arrays, write_arrays
 from stages import arguments, run
-from stages.inputs import PHOTOGRAPHS, CaptionPairs, images_of
 
 
 def main() -> None:
     name = arguments("set").set
-    components = config.load().cca[name].components
+    components = params.section(CcaSettings, params.load(), f"cca.{name}").components
     vectors = read_arrays(f"data/fasttext/{name}.npz")
-    pairs = CaptionPairs(name, torch.device("cpu"))
+    pairs = CaptionedPairs(name, torch.device("cpu"))
     tokens = pairs.values("train", CAPTIONS)
     arrays = {}
     for kind in PHOTOGRAPHS:

@@ -1,6 +1,6 @@
-"""Pair the images of the two modalities that show the same digit, within each split."""
+"""Pair the values of all modalities that show the same digit, within each split."""
 
-from mmvae import config
+from mmvae import params, registry
 from mmvae.data import pairing
 from mmvae.data.checks import check_labels, naming
 from mmvae.files import read_arrays, write_arrays
@@ -9,8 +9,8 @@ from stages import arguments, run
 
 def main() -> None:
     name = arguments("set").set
-    data = config.load().data[name]
-    path, names = f"data/prepared/{name}.npz", tuple(config.DIGIT_SETS[name])
+    data = params.section(pairing.PairingSettings, params.load(), f"data.{name}")
+    path, names = f"data/prepared/{name}.npz", tuple(registry.find("datasets", name).MODALITIES)
     prepared = read_arrays(path)
     for key in (f"{modality}/{split}/labels" for modality in names for split in pairing.SPLITS):
         check_labels(path, key, prepared[key])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmvae import config
+from mmvae import params, registry
 from mmvae.data import photographs, text
 from mmvae.data.checks import check_array
 from mmvae.files import read_arrays, write_arrays
@@ -13,16 +13,16 @@ from stages import arguments, run
 
 def main() -> None:
     name = arguments("set").set
-    min_count = config.load().captions[name].min_count
+    settings = params.section(text.CaptionWords, params.load(), f"captions.{name}")
     path = f"data/pixels/{name}.npz"
     images = read_arrays(path)
     sentences = {}
     for split in photographs.SPLITS:
         names = images[f"{split}/names"]
         check_array(path, f"{split}/names", names, np.str_, (None,))
-        captions = photographs.READERS[name].read_captions(Path("data/raw") / name, names.tolist())
+        captions = registry.find("datasets", name).read_captions(Path("data/raw") / name, names.tolist())
         sentences[split] = [text.tokenise(caption) for ten in captions for caption in ten]
-    vocabulary = text.vocabulary(sentences["train"], min_count)
+    vocabulary = text.vocabulary(sentences["train"], settings.min_count)
     arrays = {f"{split}/tokens": text.encode(some, vocabulary) for split, some in sentences.items()}
     write_arrays(f"data/captions/{name}.npz", arrays | {"vocabulary": vocabulary})
 

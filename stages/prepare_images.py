@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mmvae import config
-from mmvae.data import birds, photographs
+from mmvae import params, registry
+from mmvae.data import photographs
 from mmvae.data.checks import naming
 from mmvae.files import write_arrays
 from stages import arguments, run
@@ -13,8 +13,8 @@ from stages import arguments, run
 
 def main() -> None:
     name = arguments("set").set
-    share = config.load().data[name].validation_share
-    reader, folder = photographs.READERS[name], Path("data/raw") / name
+    share = params.load()["data"][name]["validation_share"]
+    reader, folder = registry.find("datasets", name), Path("data/raw") / name
     names = reader.read_names(folder)
     with naming(folder, photographs.PhotographsError):
         train, validation = photographs.hold_out(names["train"], share)
@@ -27,8 +27,8 @@ def main() -> None:
         arrays[f"{split}/names"] = members
         arrays[f"{split}/pixels"] = pixels[start : start + len(members)]
         start += len(members)
-        if name == "birds":
-            arrays[f"{split}/attributes"] = birds.read_attributes(folder, members)
+        if reader.ATTRIBUTES:
+            arrays[f"{split}/attributes"] = reader.read_attributes(folder, members)
     write_arrays(f"data/pixels/{name}.npz", arrays)
 
 

@@ -1,21 +1,16 @@
-"""Assemble Tables 1, 2, 3 and 5 of one data set over its runs and seeds."""
+"""Gather the numbers of all runs and seeds of one data set in one table, and the cells that people compare."""
 
-from mmvae import config, tables
-from mmvae.files import read_json, write_json
+from mmvae import params, registry, runs, tables
+from mmvae.files import write_json, write_table
 from stages import arguments, run
 
 
 def main() -> None:
     name = arguments("set").set
-    seeds = config.load().seeds
-    evaluations = {
-        run: {seed: read_json(f"data/evaluations/{name}/{run}_{seed}.json") for seed in seeds} for run in config.RUNS
-    }
-    classifiers = read_json(f"metrics/{name}/classifiers.json")
-    write_json(f"metrics/{name}/table1.json", tables.table1(evaluations))
-    write_json(f"metrics/{name}/table2.json", tables.table2(evaluations, classifiers))
-    write_json(f"metrics/{name}/table3.json", tables.table3(evaluations))
-    write_json(f"metrics/{name}/table5.json", tables.table5(evaluations))
+    content = params.load()
+    every = tables.gather(name, list(runs.of_set(content, name)), content["seeds"])
+    write_table(f"metrics/{name}.csv", every)
+    write_json(f"metrics/{name}.json", tables.cells(every, registry.find("datasets", name).FAMILY))
 
 
 if __name__ == "__main__":

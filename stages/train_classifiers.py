@@ -1,8 +1,10 @@
-"""Train a LeNet and a strong digit classifier for each modality, and measure them on test images."""
+"""Train a LeNet and a strong digit classifier for each modality of images, and measure them on test images."""
 
-from mmvae import classifiers, config
-from mmvae.device import find_device
-from mmvae.files import read_arrays, write_json
+from mmvae import params, registry
+from mmvae.evaluation import classifiers
+from mmvae.evaluation.measured import table
+from mmvae.files import read_arrays, write_table
+from mmvae.training.device import find_device
 from stages import arguments, run
 
 SEED = 0
@@ -10,21 +12,20 @@ SEED = 0
 
 def main() -> None:
     name = arguments("set").set
-    updates = config.load().classifiers[name].updates
+    settings = params.section(classifiers.ClassifierSettings, params.load(), f"classifiers.{name}")
     prepared = read_arrays(f"data/prepared/{name}.npz")
     device = find_device()
     judges: classifiers.Judges = {}
     accuracies: dict = {}
-    for modality in config.DIGIT_SETS[name]:
-        training, labels = (prepared[f"{modality}/train/{key}"] for key in ("images", "labels"))
-        test, test_labels = (prepared[f"{modality}/test/{key}"] for key in ("images", "labels"))
+    for modality in classifiers.judged(registry.find("datasets", name).MODALITIES):
+        training, labels = (prepared[f"{modality}/train/{key}"] for key in ("values", "labels"))
+        test, test_labels = (prepared[f"{modality}/test/{key}"] for key in ("values", "labels"))
         for kind in classifiers.KINDS:
-            model = classifiers.train(kind, training, labels, updates, SEED, device)
+            model = classifiers.train(kind, training, labels, settings.updates, SEED, device)
             judges.setdefault(kind, {})[modality] = model
             accuracies.setdefault(kind, {})[modality] = classifiers.accuracy(model, test, test_labels, device)
-        accuracies.setdefault("test_images", {})[modality] = len(test_labels)
     classifiers.save(f"models/{name}/classifiers.safetensors", judges)
-    write_json(f"metrics/{name}/classifiers.json", accuracies)
+    write_table(f"data/evaluations/{name}/classifiers_{SEED}.csv", table({"accuracy": accuracies}))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """Word vectors of a caption set's vocabulary, by FastText on its training captions, for each seed."""
 
-from mmvae import config
+from mmvae import params
 from mmvae.data import text
-from mmvae.evaluation.sentences import train_fasttext
+from mmvae.evaluation.sentences import FastTextSettings, train_fasttext
 from mmvae.files import read_arrays, write_arrays
 from stages import arguments, run
 
 
 def main() -> None:
     name = arguments("set").set
-    settings = config.load().fasttext[name]
+    settings = params.section(FastTextSettings, params.load(), f"fasttext.{name}")
     captions = read_arrays(f"data/captions/{name}.npz")
     vocabulary = captions["vocabulary"].tolist()
     sentences = [

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Self
+
 import numpy as np
+from pydantic import model_validator
+
+from mmvae.params import Section, Seed, real, whole
 
 SPLITS = ("train", "validation", "test")
 GAP = 10  # images left out between two blocks: neighbours may come from one photograph or one writer
+
+
+class PairingSettings(Section):
+    """images_per_digit: at most, of each modality. pairings: different partners that each image meets."""
+
+    images_per_digit: whole(1, 100_000)
+    pairings: whole(1, 1000)
+    validation_share: real(0.01, 0.5)
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.pairings > self.images_per_digit:
+            raise ValueError(f"pairings must be at most {self.images_per_digit}, because images_per_digit is that")
+        return self
 
 
 class PairingError(ValueError):
@@ -13,7 +34,7 @@ class PairingError(ValueError):
 
 
 def split(part: dict[str, tuple[np.ndarray, np.ndarray]], validation_share: float) -> dict[str, np.ndarray]:
-    """'train/images', 'train/labels', 'validation/...', 'test/...' from the official training and test parts.
+    """'train/values', 'train/labels', 'validation/...', 'test/...' from the official training and test parts.
 
     The validation images are the last contiguous block of the training part.
     """
@@ -26,49 +47,49 @@ def split(part: dict[str, tuple[np.ndarray, np.ndarray]], validation_share: floa
     blocks = {"train": slice(0, start - GAP), "validation": slice(start, None)}
     arrays = {}
     for name, block in blocks.items():
-        arrays[f"{name}/images"], arrays[f"{name}/labels"] = images[block], labels[block]
-    arrays["test/images"], arrays["test/labels"] = part["test"]
+        arrays[f"{name}/values"], arrays[f"{name}/labels"] = images[block], labels[block]
+    arrays["test/values"], arrays["test/labels"] = part["test"]
     return arrays
 
 
 def pair(
-    first: np.ndarray, second: np.ndarray, pairings: int, images_per_digit: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of paired images, from their labels; every pass over the images is one contiguous block.
+    labels: Sequence[np.ndarray], pairings: int, images_per_digit: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Positions of paired images, from the labels of each of M sides; every pass is one contiguous block.
 
-    Of each digit the first n = min(images of `first`, images of `second`, images_per_digit) of both are used, and
-    each of them meets exactly `pairings` different partners, always of the same digit: random orders of both, the
-    second turned by a different random step in every pass.
+    Of each digit the first n = min(images of every side, images_per_digit) are used. Each of them meets exactly
+    `pairings` different partners of another side, always of the same digit: random orders of all sides, every side but
+    the first turned by a different random step in every pass.
 
     Returns:
-        Two int32 arrays of length pairings x (sum of n over the digits); the digits are shuffled within a pass.
+        M int32 arrays of length pairings x (sum of n over the digits); the digits are shuffled within a pass.
 
     Raises:
         PairingError: a digit has fewer than `pairings` images to meet.
     """
-    passes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(pairings)]
+    passes: list[list[list[np.ndarray]]] = [[] for _ in range(pairings)]
     for digit in range(10):
-        a, b = np.flatnonzero(first == digit), np.flatnonzero(second == digit)
-        n = min(len(a), len(b), images_per_digit)
+        sides = [np.flatnonzero(side == digit) for side in labels]
+        n = min(*map(len, sides), images_per_digit)
         if n < pairings:
             raise PairingError(
                 f"digit {digit} has {n} images to pair, fewer than the {pairings} partners each must meet; lower "
                 "data.<set>.pairings, or change data.<set>.validation_share"
             )
-        a, b = rng.permutation(a[:n]), rng.permutation(b[:n])
-        for block, step in zip(passes, rng.permutation(n)[:pairings], strict=True):
-            block.append((a, np.roll(b, step)))
-    left, right = [], []
+        first, *others = [rng.permutation(side[:n]) for side in sides]
+        steps = [rng.permutation(n)[:pairings] for _ in others]
+        for block, *turns in zip(passes, *steps, strict=True):
+            block.append([first, *(np.roll(side, turn) for side, turn in zip(others, turns, strict=True))])
+    shuffled = []
     for block in passes:
-        a, b = (np.concatenate(side) for side in zip(*block, strict=True))
-        order = rng.permutation(len(a))
-        left.append(a[order])
-        right.append(b[order])
-    return np.concatenate(left).astype(np.int32), np.concatenate(right).astype(np.int32)
+        joined = [np.concatenate(side) for side in zip(*block, strict=True)]
+        order = rng.permutation(len(joined[0]))
+        shuffled.append([side[order] for side in joined])
+    return [np.concatenate(side).astype(np.int32) for side in zip(*shuffled, strict=True)]
 
 
 def pair_splits(
-    prepared: dict[str, np.ndarray], names: tuple[str, str], pairings: int, images_per_digit: int, seed: int
+    prepared: dict[str, np.ndarray], names: Sequence[str], pairings: int, images_per_digit: int, seed: int
 ) -> dict[str, np.ndarray]:
     """The pairing of every split: '<split>/<modality>' -> positions, and '<split>/first_pass' -> its length.
 
@@ -79,7 +100,7 @@ def pair_splits(
     for name in SPLITS:
         labels = [prepared[f"{modality}/{name}/labels"] for modality in names]
         try:
-            sides = pair(*labels, pairings, images_per_digit, rng)
+            sides = pair(labels, pairings, images_per_digit, rng)
         except PairingError as error:
             raise PairingError(f"{name} split: {error}") from None
         arrays |= {f"{name}/{modality}": side for modality, side in zip(names, sides, strict=True)}

@@ -7,11 +7,16 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from mmvae.data import birds, cub
+from mmvae.params import Section, real
 
-READERS = {"birds": birds, "cub": cub}
 SPLITS = ("train", "validation", "test")
 SIZE = 64  # pixels, of the raw-image variant
+
+
+class PhotographSettings(Section):
+    """validation_share: of the training photographs."""
+
+    validation_share: real(0.01, 0.5)
 
 
 class PhotographsError(ValueError):

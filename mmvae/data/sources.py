@@ -15,50 +15,14 @@ import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
-from mmvae.data import cub
+from mmvae import registry
 from mmvae.files import FileError, atomic
 
 SIZE_LIMIT = 8 << 30  # bytes of one file
 SUMS = "SHA256SUMS"
 SUMS_LIMIT = 1 << 20
-_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-_SVHN = "http://ufldl.stanford.edu/housenumbers/"
-OFFICIAL: dict[str, dict[str, tuple[str, str | None]]] = {  # data set -> path -> address, hash
-    "mnist_svhn": {
-        "mnist/train-images-idx3-ubyte.gz": (
-            f"{_MNIST}train-images-idx3-ubyte.gz",
-            "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        ),
-        "mnist/train-labels-idx1-ubyte.gz": (
-            f"{_MNIST}train-labels-idx1-ubyte.gz",
-            "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        ),
-        "mnist/t10k-images-idx3-ubyte.gz": (
-            f"{_MNIST}t10k-images-idx3-ubyte.gz",
-            "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        ),
-        "mnist/t10k-labels-idx1-ubyte.gz": (
-            f"{_MNIST}t10k-labels-idx1-ubyte.gz",
-            "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        ),
-        "svhn/train_32x32.mat": (f"{_SVHN}train_32x32.mat", "md5:e26dedcc434d2e4c54c9b2d4a06d8373"),
-        "svhn/test_32x32.mat": (f"{_SVHN}test_32x32.mat", "md5:eb5a983be6a315427106f1b164d9cef3"),
-    },
-    "cub": {
-        cub.IMAGES: (
-            "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
-            "md5:97eceeb196236b17998738112f37df78",
-        ),
-        # Reed et al. publish no hash; reading the archive checks that every photograph has its ten captions.
-        cub.CAPTIONS: (
-            "https://drive.usercontent.google.com/download?id=0B0ywwgffWnLLZW9uVHNjb2JmNlE&confirm=t",
-            None,
-        ),
-    },
-}
-
-
 class DownloadError(RuntimeError):
     """A raw file could not be had; the message says which, from where, and what to do."""
 
@@ -66,7 +30,7 @@ class DownloadError(RuntimeError):
 def obtain(data_set: str, folder: Path, mirror: str | None) -> None:
     """Fill `folder` with the raw files of `data_set`, whole and checked, or leave it as it was.
 
-    The embedded sets are painted, not fetched.
+    A data set has SOURCES (path -> address and '<algorithm>:<hash>'), or paints itself with `write_raw`.
 
     Raises:
         DownloadError: a file is missing, unreachable or has the wrong hash.
@@ -75,10 +39,11 @@ def obtain(data_set: str, folder: Path, mirror: str | None) -> None:
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        if data_set in OFFICIAL:
-            _gather(OFFICIAL[data_set], mirror, partial)
+        data = registry.find("datasets", data_set)
+        if hasattr(data, "SOURCES"):
+            _gather(data.SOURCES, mirror, partial)
         else:
-            _paint(data_set, partial)
+            _paint(data, partial)
         _put_in_place(partial, folder)
     except OSError as error:  # of writing: those of the source have become a DownloadError
         raise FileError(
@@ -87,14 +52,12 @@ def obtain(data_set: str, folder: Path, mirror: str | None) -> None:
         ) from error
 
 
-def _paint(data_set: str, folder: Path) -> None:
+def _paint(data: ModuleType, folder: Path) -> None:
     """An embedded set, in an empty folder."""
-    from mmvae.data import birds, digits  # here, since they import much that a download does not need
-
     try:
         for left in folder.iterdir():
             left.unlink()
-        {"digits": digits, "birds": birds}[data_set].write_raw(folder)
+        data.write_raw(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mmvae.params import Section, whole
+
 EXC, PAD, EOS = SPECIALS = ("<exc>", "<pad>", "<eos>")  # a word outside the vocabulary, filling, the end
 EXC_INDEX, PAD_INDEX, EOS_INDEX = range(len(SPECIALS))
 LENGTH = 32
@@ -30,6 +32,12 @@ ASCII = str.maketrans(
 )
 TOKEN = re.compile(rf"[^\W_]+(?:['-][^\W_]+)*|[{re.escape(PUNCTUATION)}]")
 BEFORE, AFTER = re.compile(r" (?=[.,;:!?)])"), re.compile(r"(?<=\() ")
+
+
+class CaptionWords(Section):
+    """min_count: words seen more often than that in training captions make the vocabulary."""
+
+    min_count: whole(0, 1000)
 
 
 class TextError(ValueError):

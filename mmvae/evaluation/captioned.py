@@ -8,18 +8,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmvae.config import CAPTIONS
 from mmvae.data import text
 from mmvae.data.pairs import Pairs
+from mmvae.data.prepared import CAPTIONS
 from mmvae.distributions import draws
-from mmvae.evaluation import attributes, correlation
-from mmvae.evaluation.caption_quality import bleu, describe
 from mmvae.evaluation.correlation import Judges
-from mmvae.extractor import Extractor, of_pixels
-from mmvae.models import MultimodalVAE
+from mmvae.evaluation.extractor import Extractor, of_pixels
+from mmvae.model import MultimodalVAE
+from mmvae.params import Section, whole
 
 PAIRS_AT_ONCE = 500
 BOTH, JOINT = "both", "joint"
+
+
+
+class CaptionSettings(Section):
+    """joint_samples: prior draws."""
+
+    joint_samples: whole(2, 100_000)
+
 
 Made = dict[str, dict[str, Tensor]]  # what was given -> modality -> pixels, features or words of each pair
 
@@ -84,78 +91,27 @@ class Collection:
     def of(cls, features: np.ndarray | None, tokens: np.ndarray | None, vocabulary: list[str]) -> Collection:
         return cls(features, tokens, None if tokens is None else text.words(tokens, vocabulary))
 
-    def stated(self) -> np.ndarray:
-        return attributes.stated([" ".join(words) for words in self.words])
-
-
 def collections(made: Made, features: dict[str, np.ndarray], vocabulary: list[str]) -> dict[str, Collection]:
     """What was made given each view."""
     tokens = {view: values[CAPTIONS].numpy() for view, values in made.items() if CAPTIONS in values}
     return {view: Collection.of(features.get(view), tokens.get(view), vocabulary) for view in made}
 
 
-def correlations(
-    real: Collection, made: dict[str, Collection], image: str, strangers: np.ndarray, each: int, judges: Judges
-) -> dict:
-    """Table 4 for a model of captions, `image`, or both. `strangers` (n,): another image's pair for each real pair.
+@dataclass(frozen=True)
+class CaptionTest:
+    """What the metrics of caption sets are given besides the model.
 
-    Cross generation and reconstruction pair what was made with the real other half; `both` is Figure 14's; `floor`
-    pairs captions with strangers' images. `each` captions belong to one image.
+    image: the kind of image, a modality. real: n test pairs, `each` captions to one image. made: by what was given.
+    strangers (n,): another image's pair for each real pair. judges: CCA of training pairs. training_features (m, F),
+    training_attributes (m, A) and attributes (n, A) of the test pairs: where attributes are known.
     """
-    pairs = {
-        "ground_truth": (real.features, real.tokens, each),
-        "floor": (real.features[strangers], real.tokens, each),
-    }
-    if image in made:
-        pairs["image_reconstruction"] = (made[image].features, real.tokens, each)
-    if CAPTIONS in made:
-        pairs["caption_reconstruction"] = (real.features, made[CAPTIONS].tokens, each)
-    if BOTH in made:
-        pairs["joint"] = (made[JOINT].features, made[JOINT].tokens, 1)
-        pairs["image_to_sentence"] = (real.features, made[image].tokens, each)
-        pairs["sentence_to_image"] = (made[CAPTIONS].features, real.tokens, each)
-        pairs["both"] = (made[BOTH].features, made[BOTH].tokens, each)
-    return correlation.table(judges, pairs)
 
-
-def caption_quality(real: Collection, made: dict[str, Collection], each: int) -> dict:
-    """Of the captions made from each view, and of the real ones. `each` captions belong to one image.
-
-    BLEU is of one caption for each image: of a reconstruction against the caption itself, of others against all
-    captions of the image.
-    """
-    of_image = [real.words[i : i + each] for i in range(0, len(real.words), each)]
-    itself = [captions[:1] for captions in of_image]
-    quality = {"data": describe(real.words)}
-    for view, collection in made.items():
-        quality[view] = describe(collection.words)
-        if view != JOINT:
-            quality[view]["bleu"] = bleu(collection.words[::each], itself if view == CAPTIONS else of_image)
-    return quality
-
-
-def attribute_agreement(
-    real: Collection,
-    made: dict[str, Collection],
-    image: str,
-    truth: np.ndarray,
-    strangers: np.ndarray,
-    probes: attributes.Probes,
-) -> dict:
-    """Shares of attributes that agree, by what was given and made; `truth` (n, A) of the real pairs.
-
-    Captions state attributes, probes read them from images; `probes` is how often these are right on real images.
-    """
-    agreement = attributes.agreement
-    result = {"probes": agreement(probes.seen(real.features), truth, strangers)}
-    if image in made:
-        result["image_reconstruction"] = agreement(probes.seen(made[image].features), truth, strangers)
-    if CAPTIONS in made:
-        result["caption_reconstruction"] = agreement(made[CAPTIONS].stated(), real.stated(), strangers)
-    if BOTH in made:
-        result["image_to_sentence"] = agreement(made[image].stated(), truth, strangers)
-        result["sentence_to_image"] = agreement(probes.seen(made[CAPTIONS].features), real.stated(), strangers)
-        joint = made[JOINT]
-        others = np.roll(np.arange(len(joint.tokens)), 1)
-        result["joint"] = agreement(probes.seen(joint.features), joint.stated(), others)
-    return result
+    image: str
+    real: Collection
+    made: dict[str, Collection]
+    each: int
+    strangers: np.ndarray
+    judges: Judges
+    training_features: np.ndarray | None = None
+    training_attributes: np.ndarray | None = None
+    attributes: np.ndarray | None = None

@@ -10,11 +10,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import linalg
 
+from mmvae.params import Section, whole
+
 SCALINGS = ("unit_variance", "released")
 
 # Of the largest standard deviation: float32's rounding. Means of FastText vectors of CUB's captions reach down to 2e-6.
 SMALLEST_DEVIATION = 1e-7
 ROWS_AT_ONCE = 8192
+
+
+class CcaSettings(Section):
+    """components: k."""
+
+    components: whole(1, 256)
 
 
 class CcaError(ValueError):

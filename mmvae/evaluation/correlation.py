@@ -13,6 +13,7 @@ import numpy as np
 
 from mmvae.evaluation import cca
 from mmvae.evaluation.cca import Projections
+from mmvae.evaluation.measured import Measured, mean
 from mmvae.evaluation.sentences import SENTENCES, SentenceEncoder
 
 
@@ -76,22 +77,21 @@ def strangers(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def table(judges: Judges, pairs: dict[str, tuple[np.ndarray, np.ndarray, int]]) -> dict:
-    """Kind of sentence vector -> scaling -> name of a collection of pairs -> mean correlation and its spread.
+    """Kind of sentence vector -> scaling -> name of a collection of pairs -> mean correlation over images.
 
-    `pairs`: name -> image features (n, F), words (n, T), and how many successive pairs share one image. `mean` is of
-    the first FastText seed, with its `standard_error` over images; `fasttext` has the mean under every seed.
+    `pairs`: name -> image features (n, F), words (n, T), and how many successive pairs share one image. Under the first
+    FastText seed; `fasttext_std.<the same keys>` is the deviation of the mean over all seeds.
     """
-    result: dict = {}
-    for (seed, kind), judge in judges.items():
+    values: dict[tuple[str, str, str], list[Measured]] = {}
+    for (_, kind), judge in judges.items():
         for name, (features, tokens, each) in pairs.items():
-            for scaling, values in judge.correlations(features, tokens).items():
-                entry = result.setdefault(kind, {}).setdefault(scaling, {}).setdefault(name, {})
-                if not entry:
-                    entry["mean"] = float(values.mean())
-                    entry["standard_error"] = _standard_error(values.reshape(-1, each).mean(1))
-                entry.setdefault("fasttext", {})[seed] = float(values.mean())
+            for scaling, correlations in judge.correlations(features, tokens).items():
+                measured = mean(correlations.reshape(-1, each).mean(1))
+                values.setdefault((kind, scaling, name), []).append(measured)
+    result: dict = {}
+    for (kind, scaling, name), measured in values.items():
+        result.setdefault(kind, {}).setdefault(scaling, {})[name] = measured[0]
+        if len(measured) > 1:
+            spread = float(np.std([seed.value for seed in measured], ddof=1))
+            result.setdefault("fasttext_std", {}).setdefault(kind, {}).setdefault(scaling, {})[name] = spread
     return result
-
-
-def _standard_error(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values)))

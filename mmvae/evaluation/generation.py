@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmvae.distributions import draws
-from mmvae.models import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalVAE
 
 
 def _array(images: Tensor) -> np.ndarray:

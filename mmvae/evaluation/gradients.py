@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mmvae.models import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalVAE
 from mmvae.objectives import ESTIMATORS, Particles, effective_sample_size, normalised_weights, repeated
 
 COMPARED = ("iwae", "stl_iwae", "dreg_iwae", "dreg_mixture")

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from mmvae.data.text import EOS_INDEX, EXC_INDEX, PAD_INDEX
+from mmvae.params import Section, Seed, several, whole
 
 SPECIAL_INDICES = (EXC_INDEX, PAD_INDEX, EOS_INDEX)
 SENTENCES = ("average", "sif")
@@ -20,6 +21,16 @@ SIF_WEIGHT = 1e-3  # the a of a / (a + p), Arora et al. 2017
 # gensim's default is 2,000,000, and a vector for each: 2.4 GB at 300 dimensions. CUB's words have about ten different
 # n-grams each, below 20,000 in all: four in five or more have one of 100,000 buckets for themselves.
 NGRAM_BUCKETS = 100_000
+
+
+class FastTextSettings(Section):
+    """min_count: at least; a rarer word has the vector of its n-grams. seeds: the first is Table 4's."""
+
+    dimensions: whole(2, 1000)
+    window: whole(1, 31)
+    min_count: whole(1, 1000)
+    epochs: whole(1, 1000)
+    seeds: several(Seed)
 
 
 class SentenceError(ValueError):

@@ -1,0 +1,74 @@
+"""What code a module consists of: its own files among all that it imports, and one hash of what they do.
+
+Comments, docstrings and layout do not count: the hash is of the syntax trees.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("mmvae", "stages", "studies")
+
+
+def closure(*modules: str) -> dict[str, Path]:
+    """Name -> file of everything of the project that importing `modules` imports, directly or not."""
+    waiting, found = list(modules), {}
+    while waiting:
+        name = waiting.pop()
+        path = _file(name)
+        if path is None or name in found:
+            continue
+        found[name] = path
+        parts = name.split(".")
+        waiting += [".".join(parts[:i]) for i in range(1, len(parts))]
+        waiting += _imported(path)
+    return found
+
+
+def code_hash(*modules: str) -> str:
+    """One hash of what the closure of `modules` does."""
+    digest = hashlib.sha256()
+    for name, path in sorted(closure(*modules).items()):
+        digest.update(f"{name} {_meaning(path)}".encode())
+    return digest.hexdigest()
+
+
+def _file(module: str) -> Path | None:
+    base = ROOT / module.replace(".", "/")
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.exists()), None)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _imported(path: Path) -> tuple[str, ...]:
+    names: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return tuple(sorted(name for name in names if name.partition(".")[0] in PACKAGES))
+
+
+@cache
+def _meaning(path: Path) -> str:
+    """The source without comments, docstrings and layout."""
+    tree = _tree(path)
+    for node in ast.walk(tree):
+        body: Iterable[ast.stmt] = getattr(node, "body", ())
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and _is_text(body[0].value):
+            node.body = body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)

@@ -1,0 +1,109 @@
+"""Do generated digits match (Table 2)? Judged by classifiers of the real images, on the likelihood's mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmvae.distributions import draws
+from mmvae.evaluation.classifiers import Judges, predict
+from mmvae.evaluation.digit_test import DigitTest
+from mmvae.evaluation.measured import share
+from mmvae.model import Inputs, MultimodalVAE
+
+DECODED_AT_ONCE = {"cpu": 256, "cuda": 8192}
+
+Seen = dict[str, dict[str, np.ndarray]]  # kind of classifier -> modality -> digits (n,)
+
+
+def entropy(digits: np.ndarray) -> float:
+    """Entropy of a collection of digits, in nats; ln 10 = 2.303 when all are equally common."""
+    shares = np.bincount(digits, minlength=10) / len(digits)
+    shares = shares[shares > 0]
+    return max(0.0, float(-(shares * np.log(shares)).sum()))
+
+
+def chance_agreement(modalities: list[np.ndarray]) -> float:
+    """How often collections of digits would agree in all modalities if they were drawn from independently."""
+    shares = [np.bincount(digits, minlength=10) / len(digits) for digits in modalities]
+    return float(np.prod(shares, axis=0).sum())
+
+
+@torch.no_grad()
+def see(model: MultimodalVAE, z: Tensor, judges: Judges) -> Seen:
+    """The digit that each classifier sees in the predicted mean of each modality it can judge: z (n, D)."""
+    judged = {kind: [name for name in model.modalities if name in of] for kind, of in judges.items()}
+    parts: dict[str, dict[str, list[np.ndarray]]] = {kind: {n: [] for n in names} for kind, names in judged.items()}
+    for some in z.split(DECODED_AT_ONCE[z.device.type]):
+        for name in dict.fromkeys(name for names in judged.values() for name in names):
+            mean = model.decode(name, some)
+            for kind, seen in parts.items():
+                if name in seen:
+                    seen[name].append(predict(judges[kind][name], mean).cpu().numpy())
+    return {kind: {name: np.concatenate(digits) for name, digits in seen.items()} for kind, seen in parts.items()}
+
+
+def coherence(
+    model: MultimodalVAE, test: Inputs, labels: np.ndarray, judges: Judges, joint_samples: int, seed: int
+) -> dict:
+    """Agreement rates under each kind of classifier, over all test pairs, from one posterior sample each.
+
+    joint: the modalities generated from one prior draw show the same digit. joint_by_chance: how often they would if
+    each drew its digits, as common as they are, by itself. cross.<a>_to_<b>: the image generated from the other
+    modality shows its digit. reconstruction.<a> and from_both.<a>: from itself, and from all modalities.
+    from_others.<a>, of three or more modalities: from all but itself. entropy.<a>: of the digits generated from the
+    prior, nats.
+    """
+    generator = torch.Generator(next(iter(test.values())).device).manual_seed(seed)
+    names = list(model.modalities)
+
+    def sample(given: list[str]) -> Tensor:
+        return model.posterior({name: test[name] for name in given}).sample_one(generator)
+
+    with torch.no_grad():
+        drawn = draws(model.prior(), joint_samples, generator)
+        given = {name: sample([name]) for name in names}
+        both = sample(names)
+        others = {name: sample([n for n in names if n != name]) for name in names} if len(names) > 2 else {}
+    seen = {"joint": see(model, drawn, judges), "both": see(model, both, judges)}
+    from_one = {name: see(model, z, judges) for name, z in given.items()}
+    from_others = {name: see(model, z, judges) for name, z in others.items()}
+    result = {}
+    for kind in judges:
+        rates = _rates(seen["joint"][kind], {n: of[kind] for n, of in from_one.items()}, seen["both"][kind], labels)
+        if others:
+            rates["from_others"] = {n: share(of[kind][n] == labels) for n, of in from_others.items() if n in of[kind]}
+        result[kind] = rates
+    return result
+
+
+def _rates(
+    drawn: dict[str, np.ndarray],
+    from_one: dict[str, dict[str, np.ndarray]],
+    from_both: dict[str, np.ndarray],
+    labels: np.ndarray,
+) -> dict:
+    """The rates of one kind of classifier; a model of one modality has neither joint nor cross generation."""
+    targets = list(drawn)
+    rates: dict = {
+        "entropy": {name: entropy(digits) for name, digits in drawn.items()},
+        "reconstruction": {name: share(from_one[name][name] == labels) for name in targets},
+    }
+    if len(from_one) > 1:
+        first = drawn[targets[0]]
+        rates["joint_by_chance"] = chance_agreement(list(drawn.values()))
+        rates["joint"] = share(np.logical_and.reduce([digits == first for digits in drawn.values()]))
+        rates["cross"] = {
+            f"{source}_to_{target}": share(from_one[source][target] == labels)
+            for source in from_one
+            for target in targets
+            if source != target
+        }
+        rates["from_both"] = {name: share(from_both[name] == labels) for name in targets}
+    return rates
+
+
+def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+    """Table 2's numbers, by kind of classifier."""
+    return coherence(model, test.values, test.digits, test.judges, test.settings.joint_samples, test.seed)

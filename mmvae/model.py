@@ -1,0 +1,153 @@
+"""What every model shares: modalities, a prior, and a posterior given any subset of the modalities.
+
+A model encodes any subset of its modalities into a posterior, which is always a `Mixture` of experts: MMVAE's has one
+expert per modality, MVAE's product and a VAE's posterior are mixtures of one. Inputs are dictionaries from modality
+names to pixels in [0, 1] (B, C, H, W), features (B, F) or words (B, T). Each model is a file of `mmvae/models`.
+
+Shape letters: M experts, K particles, B batch, D latents, S any number of particles.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mmvae import registry
+from mmvae.distributions import Family, Mixture
+from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
+from mmvae.params import Section, check, whole
+
+Inputs = dict[str, Tensor]
+CACHED_ROWS = {"cpu": 256, "cuda": 65536}
+
+
+class Latents(Section):
+    """latents: D."""
+
+    latents: whole(1, 512)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything needed to build a model again; stored beside its weights.
+
+    kinds: modality -> its kind. networks: kind -> the kind's options. options: the model's own.
+    """
+
+    model: str
+    kinds: dict[str, str]
+    latents: int = 20
+    networks: dict[str, dict] = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def _modalities(config: ModelConfig) -> nn.ModuleDict:
+    """Every modality, from its kind; a scaling that is not set makes up for the difference in numbers of values."""
+    modules = {}
+    for name, kind in config.kinds.items():
+        found = registry.find("kinds", kind)
+        options = check(found.Options, config.networks.get(kind, {}), f"networks.{kind}")
+        modules[name] = found.modality(config.latents, options)
+    sizes = {name: math.prod(module.shape) for name, module in modules.items() if module.scaling is None}
+    for name, size in sizes.items():
+        modules[name].scaling = max(sizes.values()) / size
+    return nn.ModuleDict(modules)
+
+
+class MultimodalVAE(nn.Module, ABC):
+    """Subclasses say what prior and posterior are."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.modalities = _modalities(config)
+        self.to(memory_format=torch.channels_last)
+
+    @abstractmethod
+    def prior(self) -> Family:
+        """p(z), over D latents."""
+
+    @abstractmethod
+    def expert(self, name: str, x: Tensor) -> Family:
+        """The posterior of one modality's encoder: (B, ...) -> (B, D)."""
+
+    def experts_given(self, names: Sequence[str]) -> int:
+        """M, the number of experts in the posterior given these modalities."""
+        return len(names)
+
+    def noise(self, names: Sequence[str], particles: int, batch: int, generator: torch.Generator) -> Tensor:
+        """Standard noise for `particles` from each expert of the posterior given these modalities: (M, K, B, D)."""
+        prior = self.prior()
+        shape = (self.experts_given(names), particles, batch, self.config.latents)
+        return prior.noise(shape, prior.scale.detach(), generator)
+
+    def combine(self, experts: dict[str, Family]) -> Mixture:
+        """The posterior given the modalities of these experts, (B, D) each."""
+        return Mixture.of(experts)
+
+    def posterior(self, x: Inputs) -> Mixture:
+        """q(z | x) given any subset of the modalities."""
+        return self.combine({name: self.expert(name, value) for name, value in x.items()})
+
+    def decode(self, name: str, z: Tensor) -> Tensor:
+        """Predicted mean pixels or features, or the most probable words: (N, D) -> (N, ...)."""
+        return self.modalities[name].decode(z)
+
+    def log_joint(self, x: Inputs, z: Tensor) -> Tensor:
+        """log p(z) + sum of scaled log p(x_m | z), row by row: x (N, ...), z (N, D) -> (N,)."""
+        likelihoods = [self.modalities[name].scaling * self.modalities[name].log_likelihood(z, x[name]) for name in x]
+        return self.prior().log_prob(z) + sum(likelihoods)
+
+    def scores(self, x: Inputs, z: Tensor) -> Inputs:
+        """Unscaled log p(x_m | z) of each modality, without gradient: z (S, B, D) -> (S, B) each."""
+        rows = CACHED_ROWS[z.device.type]
+        return {name: self.modalities[name].score(z, value, rows) for name, value in x.items()}
+
+    @torch.no_grad()
+    def log_weights(self, x: Inputs, z: Tensor, posterior: Mixture, dtype: torch.dtype | None = None) -> Tensor:
+        """log w = log p(x, z) - log q(z | x) (eq. 3), without gradient: z (M, K, B, D) -> (M, K, B).
+
+        `dtype` is the decoders' arithmetic, by default the model's own; sums are in the model's own.
+        """
+        with torch.autocast(z.device.type, dtype, enabled=dtype is not None):
+            scores = self.scores(x, z.flatten(0, 1))
+        scaled = sum(self.modalities[name].scaling * score for name, score in scores.items())
+        return scaled.unflatten(0, z.shape[:2]) + self.prior().log_prob(z) - posterior.log_prob(z)
+
+
+def build(config: ModelConfig) -> MultimodalVAE:
+    """The model that `config` describes, with fresh weights from torch's global generator."""
+    return registry.find("models", config.model).MODEL(config)
+
+
+def load(path: str | Path, device: torch.device | str = "cpu") -> MultimodalVAE:
+    """A trained model, ready to evaluate, from its weights file, which says how to build it.
+
+    Raises:
+        FileError: the file is damaged, or its weights do not fit the model that its configuration describes.
+    """
+    weights, config = read_weights(path)
+    try:
+        with torch.device("meta"):  # where no size that a file states costs any memory
+            expected = build(ModelConfig(**config)).state_dict()
+    except Exception as error:  # a wrong configuration fails in many ways
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        raise FileError(f"{path} describes no model that can be built: {problem}; {AGAIN}") from error
+    check_fit(path, weights, expected)
+    model = build(ModelConfig(**config))
+    model.load_state_dict(weights)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def save(path: str | Path, model: MultimodalVAE) -> None:
+    """The weights of `model` and the configuration that builds it."""
+    write_weights(path, model.state_dict(), model.config.as_dict())

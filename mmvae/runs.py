@@ -1,0 +1,124 @@
+"""Runs: an entry under `runs:` or `caption_runs:` of params.yaml, and what it means on a data set.
+
+A run of a digit set is named after its entry. A run of a caption set is named after its entry and the kind of image
+that it sees: `mmvae_features`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from mmvae import registry
+from mmvae.params import ParamsError, Section, check, whole
+
+CAPTIONS = "captions"
+SECTIONS = {"digits": "runs", "captions": "caption_runs"}  # of the runs of each family of data sets
+Particles = whole(1, 1000)
+
+
+class Entry(Section):
+    """What a run is: its model, and what differs from the parameters of its data set. Other keys are the model's own.
+
+    kinds: of the modalities that it sees; all by default. particles: K. train, networks: replace single parameters.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    model: str
+    kinds: list[str] | None = None
+    particles: Particles | None = None
+    train: dict[str, Any] = Field(default_factory=dict)
+    networks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @property
+    def options(self) -> dict:
+        """The model's own."""
+        return self.model_extra or {}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One entry on one data set. kinds: modality -> kind, of the modalities that the run sees."""
+
+    data_set: str
+    name: str
+    entry: Entry
+    kinds: dict[str, str]
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules of its model and kinds."""
+        return [f"mmvae.models.{self.entry.model}", *(f"mmvae.kinds.{kind}" for kind in self.kinds.values())]
+
+    def particles(self, params: dict) -> int:
+        """K of each expert."""
+        return self.entry.particles or params["particles"][self.data_set]
+
+    def train(self, params: dict) -> dict:
+        """How long and how fast: the data set's budget, the optimiser's parameters, and what the run replaces."""
+        return params["train"][self.data_set] | params["optimiser"] | self.entry.train
+
+    def networks(self, params: dict) -> dict[str, dict]:
+        """Kind -> options, with what the run replaces."""
+        of_set = params["networks"][self.data_set]
+        return {kind: of_set[kind] | self.entry.networks.get(kind, {}) for kind in self.kinds.values()}
+
+
+def of_set(params: dict, data_set: str) -> dict[str, Run]:
+    """All runs of a data set by name, in the order of params.yaml.
+
+    Raises:
+        ParamsError: an entry is not allowed, or two runs have one name.
+        UnknownName: there is no such model, kind or data set.
+    """
+    data = registry.find("datasets", data_set)
+    at = SECTIONS[data.FAMILY]
+    found: dict[str, Run] = {}
+    for group, entries in params[at].items():
+        for name, content in entries.items():
+            entry = _checked(content, f"{at}.{group}.{name}")
+            if data.FAMILY == "captions":
+                runs = _on_images(name, entry, group == "alone", params["caption_images"], data_set)
+            else:
+                runs = [Run(data_set, name, entry, _seen(entry, data.MODALITIES))]
+            for run in runs:
+                if run.name in found:
+                    raise ParamsError(f"{at}.{group}.{name}: there is another run {run.name!r}")
+                found[run.name] = run
+    return found
+
+
+def find(params: dict, data_set: str, name: str) -> Run:
+    """The run of that name.
+
+    Raises:
+        ParamsError: there is none; lists those that there are.
+    """
+    runs = of_set(params, data_set)
+    if name not in runs:
+        raise ParamsError(f"{name!r} is no run of {data_set}; known: {', '.join(runs)}")
+    return runs[name]
+
+
+def _checked(content: Any, at: str) -> Entry:
+    entry = check(Entry, content, at)
+    check(registry.find("models", entry.model).Options, entry.options, at)
+    return entry
+
+
+def _seen(entry: Entry, modalities: dict[str, str]) -> dict[str, str]:
+    for kind in entry.kinds or ():
+        if kind not in modalities.values():
+            raise ParamsError(f"{kind!r} is no kind of a modality here; known: {', '.join(modalities.values())}")
+    return {name: kind for name, kind in modalities.items() if entry.kinds is None or kind in entry.kinds}
+
+
+def _on_images(name: str, entry: Entry, alone: bool, images: list[str], data_set: str) -> list[Run]:
+    """An entry on every kind of image, with captions; or, `alone`, on every kind of image and on captions."""
+    if alone:
+        kinds = {image: {image: image} for image in (*images, CAPTIONS)}
+    else:
+        kinds = {image: {CAPTIONS: CAPTIONS, image: image} for image in images}
+    return [Run(data_set, f"{name}_{image}", entry, seen) for image, seen in kinds.items()]

@@ -1,0 +1,75 @@
+"""One run from parameters to weights and training curve."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mmvae import model, registry
+from mmvae.closure import code_hash
+from mmvae.data.prepared import CaptionedPairs, LabelledPairs, prepared
+from mmvae.files import copy_files, write_csv
+from mmvae.losses import Phase, Setting
+from mmvae.model import ModelConfig
+from mmvae.params import check
+from mmvae.runs import Run
+from mmvae.training.checkpoints import Checkpoint, doublings
+from mmvae.training.device import find_device
+from mmvae.training.loop import Budget, train
+
+CHECKPOINTS = Path(".checkpoints")
+
+
+def model_config(run: Run, params: dict, pairs: LabelledPairs | CaptionedPairs) -> ModelConfig:
+    """The run's model, with networks of sizes that suit the data."""
+    networks = run.networks(params)
+    for name, kind in run.kinds.items():
+        networks[kind] |= pairs.measured(name)
+    latents = params["networks"][run.data_set]["latents"]
+    return ModelConfig(run.entry.model, run.kinds, latents, networks, run.entry.options)
+
+
+def phases_of(run: Run, params: dict, device: torch.device) -> list[Phase]:
+    """How the run's model is trained."""
+    found = registry.find("models", run.entry.model)
+    setting = Setting(params["objective"], run.particles(params), device)
+    return found.phases(check(found.Options, run.entry.options), setting)
+
+
+def train_run(run: Run, params: dict, seed: int) -> None:
+    """Train one run and write its weights and its training curve; go on with it if it was interrupted.
+
+    Of digit sets, also the weights after epochs 1, 2, 4, ..., by which `evaluate` draws how the model learned; with
+    more epochs than before, a run goes on from where it ended then.
+    """
+    device = find_device()
+    pairs = prepared(run.data_set, device)
+    training, validation = (pairs.split(split, tuple(run.kinds)) for split in ("train", "validation"))
+    budget = check(Budget, run.train(params), f"train.{run.data_set}")
+    config, phases = model_config(run, params, pairs), phases_of(run, params, device)
+    # Where no share of the whole training matters, a longer run begins as a shorter one.
+    beginning = budget.model_copy(update={"epochs": 0}) if phases[0].loss.annealing(0) == 1 else budget
+    key = _key(run, [config, phases, beginning, seed, device.type, torch.__version__, pairs.digest()])
+    memory = CHECKPOINTS / f"{run.data_set}_{run.name}_{seed}_{key}"
+    checkpoint = Checkpoint(Path(f"{memory}_{budget.epochs}.safetensors"))
+    if isinstance(pairs, LabelledPairs):
+        checkpoint = replace(checkpoint, epochs=doublings(budget.epochs), memory=memory)
+    torch.manual_seed(seed)
+    trained = model.build(config).to(device)
+    title = f"{run.data_set} {run.name} seed {seed}"
+    curve = train(trained, phases[0].loss, training, validation, budget, seed, title=title, checkpoint=checkpoint)
+    weights = Path(f"models/{run.data_set}/{run.name}")
+    model.save(weights / f"{seed}.safetensors", trained)
+    if checkpoint.memory:
+        copy_files(weights / f"{seed}_epochs", [checkpoint.weights(e) for e in checkpoint.epochs])
+    write_csv(f"plots/{run.data_set}/curves/{run.name}_{seed}.csv", curve)
+    checkpoint.finish()
+
+
+def _key(run: Run, settings: list) -> str:
+    """A name for everything that a run depends on: its settings, its data, and what its code does."""
+    code = code_hash("mmvae.training.run", *run.modules)
+    return hashlib.sha256(f"{settings!r} {code}".encode()).hexdigest()[:16]
