@@ -109,16 +109,13 @@ def read_json(path: str | Path) -> Content:
     """What `write_json` wrote.
 
     Raises:
-        FileError: the file is missing or damaged, holds no dictionary, or has a number that is not finite.
+        FileError: the file is missing or damaged, or has a number that is not finite.
     """
     try:
         kinds = {"parse_constant": _number, "parse_float": _number, "object_pairs_hook": partial(Content, path)}
-        content = json.loads(Path(path).read_text(encoding="utf-8"), **kinds)
-        if not isinstance(content, Content):
-            raise ValueError("it holds no dictionary")
+        return json.loads(Path(path).read_text(encoding="utf-8"), **kinds)
     except (OSError, ValueError) as error:
         raise unreadable(path, "JSON", error) from error
-    return content
 
 
 def write_csv(path: str | Path, rows: list[dict]) -> None:

@@ -129,7 +129,7 @@ def test_damaged_curves(content, tmp_path, fault):
         assert "remove it and run `dvc repro`" in refusal(lambda: files.read_csv(path), path)
 
 
-JSON = ["[1]", "1", "null", '{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a": ', '{"a" 1}', "{1: 2}", "\xff"]
+JSON = ['{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a": ', '{"a" 1}', "{1: 2}", "\xff"]
 
 
 @pytest.mark.parametrize("content", JSON)
