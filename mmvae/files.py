@@ -7,8 +7,6 @@ Numbers must be finite. Nothing is pickled.
 from __future__ import annotations
 
 import csv
-import glob
-import hashlib
 import io
 import json
 import math
@@ -19,13 +17,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from safetensors import SafetensorError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SIGNIFICANT_DIGITS = 6
+ZERO = 1e-12  # what is smaller is a rounding error
 AGAIN = "remove it and run `dvc repro`"
+OPTIONAL = ("standard_error",)  # columns of a table that may have empty cells
 
 
 class FileError(ValueError):
@@ -47,16 +50,13 @@ class Content(dict):
 def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved onto it when the block ends well and removed otherwise.
 
-    What earlier processes, killed before they could clean up, left there is removed too.
-
     Raises:
         FileError: the file cannot be written, for want of room or of permission; what was there before is kept.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
+    temporary = path.with_name(f".{path.name}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path)
         try:
             yield temporary
             with temporary.open("rb") as written:
@@ -90,33 +90,15 @@ def copy_files(folder: str | Path, files: list[Path]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _remove_abandoned(path: Path) -> None:
-    """Remove the temporary files of processes that are no more."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial{path.suffix}"):
-        pid = left.name.removesuffix(path.suffix).removesuffix(".partial").rpartition(".")[2]
-        if pid.isdigit() and not _alive(int(pid)):
-            left.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
 
 def write_json(path: str | Path, content: dict) -> None:
-    """Nested dictionaries of finite numbers, six significant digits each.
+    """Nested dictionaries of finite numbers, six significant digits each, 0 below 1e-12.
 
     Raises:
-        FileError: a number is not finite, a key is not text, or a value is of no type that JSON has; says where.
+        FileError: a number is not finite, or a value is of no type that JSON has; says where.
     """
     with atomic(path) as temporary, _refused(path):
         text = json.dumps(_plain(content, ""), indent=2, allow_nan=False)
@@ -127,49 +109,64 @@ def read_json(path: str | Path) -> Content:
     """What `write_json` wrote.
 
     Raises:
-        FileError: the file is missing or damaged, holds no dictionary, or has a number that is not finite.
+        FileError: the file is missing or damaged, or has a number that is not finite.
     """
     try:
         kinds = {"parse_constant": _number, "parse_float": _number, "object_pairs_hook": partial(Content, path)}
-        content = json.loads(Path(path).read_text(encoding="utf-8"), **kinds)
-        if not isinstance(content, Content):
-            raise ValueError("it holds no dictionary")
-    except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(path, "JSON", error) from error
-    return content
+        return json.loads(Path(path).read_text(encoding="utf-8"), **kinds)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, "JSON", error) from error
 
 
 def write_csv(path: str | Path, rows: list[dict]) -> None:
-    """One or more rows with the same keys, finite numbers only.
+    """One or more rows with the same keys, of text and finite numbers, rounded as in JSON.
+
+    None is an empty cell, which only the columns of OPTIONAL may have.
 
     Raises:
-        FileError: a number is not finite or no number at all, or the rows do not have the same keys; says where.
+        FileError: a number is not finite, a cell is empty, or the rows do not have the same keys; says where.
     """
     with atomic(path) as temporary, _refused(path), temporary.open("w", newline="", encoding="utf-8") as file:
         rows = [_plain(row, f"row {i}") for i, row in enumerate(rows, 1)]
         if len({frozenset(row) for row in rows}) != 1:
             raise ValueError("a table needs rows, all with the same keys")
-        for value in (value for row in rows for value in row.values()):
-            _number(str(value))
+        for i, row in enumerate(rows, 1):
+            if empty := [key for key, value in row.items() if value is None and key not in OPTIONAL]:
+                raise ValueError(f"row {i}.{empty[0]} is empty")
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
 def read_csv(path: str | Path) -> list[Content]:
-    """One or more rows of finite numbers.
+    """The rows of a table. Raises as `read_table` does."""
+    return [Content(path, row) for row in read_table(path).to_dict("records")]
+
+
+def write_table(path: str | Path, frame: pd.DataFrame) -> None:
+    """A data frame as CSV, without its index; NaN is an empty cell. Raises as `write_csv` does."""
+    write_csv(path, frame.astype(object).where(frame.notna(), None).to_dict("records"))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """One or more rows of text and finite numbers. An empty cell is NaN.
 
     Raises:
-        FileError: the file is missing, damaged or empty, or has something else than a finite number.
+        FileError: the file is missing, damaged or empty, has an infinite number, or an empty cell in a column that is
+            not of OPTIONAL.
     """
+    import pandas as pd  # here, since it takes half a second that most stages do without
+
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            rows = [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file, strict=True)]
-        if not rows:
+        frame = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
+        if frame.empty:
             raise ValueError("it has no rows")
-    except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise _unreadable(path, "a table of numbers", error) from error
-    return [Content(path, row) for row in rows]
+        for name, column in frame.items():
+            if column.isin([math.inf, -math.inf]).any() or (column.isna().any() and name not in OPTIONAL):
+                raise ValueError(f"the column {name!r} has an empty cell or an infinite number")
+    except (OSError, ValueError) as error:
+        raise unreadable(path, "a table", error) from error
+    return frame
 
 
 def write_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
@@ -195,29 +192,16 @@ def read_arrays(path: str | Path) -> Content:
         FileError: the file is missing or damaged, or has a number that is not finite.
     """
     try:
-        with zipfile.ZipFile(path) as file:
-            arrays = {info.filename.removesuffix(".npy"): _array(file, info) for info in file.infolist()}
-        if not arrays:
-            raise ValueError("it holds none")
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as loaded:
+            arrays = dict(loaded)
         _require_finite(arrays)
     except Exception as error:  # zipfile and NumPy raise many kinds for damaged files
-        raise _unreadable(path, "arrays", error) from error
+        raise unreadable(path, "arrays", error) from error
     return Content(path, arrays)
 
 
-def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """One member, read to its end: NumPy's own reader stops where its array does, short of the checksum's."""
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{info.filename!r} is compressed, which no array of this project is")
-    content = io.BytesIO(file.read(info))
-    array = np.lib.format.read_array(content, allow_pickle=False)
-    if content.read(1):
-        raise ValueError(f"{info.filename!r} has more bytes than its array")
-    return array
-
-
 def write_weights(path: str | Path, weights: dict, config: dict) -> None:
-    """Tensors as safetensors, with the configuration that they belong to, and a checksum of both, in the header.
+    """Tensors as safetensors, with the configuration that they belong to in the header.
 
     Raises:
         FileError: a number is not finite; names the tensor.
@@ -227,8 +211,7 @@ def write_weights(path: str | Path, weights: dict, config: dict) -> None:
     with atomic(path) as temporary, _refused(path, ". Training has diverged: lower its learning rate"):
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
         _require_finite(weights)
-        content = json.dumps({"sha256": _checksum(weights, config), "config": config})
-        save_file(weights, temporary, {"config": content})  # one entry: of several, the order is left to chance
+        save_file(weights, temporary, {"config": json.dumps(config)})
 
 
 def read_weights(path: str | Path) -> tuple[dict, dict]:
@@ -241,23 +224,12 @@ def read_weights(path: str | Path) -> tuple[dict, dict]:
 
     try:
         with safe_open(path, framework="pt") as file:
-            content = json.loads((file.metadata() or {})["config"])
+            config = json.loads((file.metadata() or {})["config"])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if content["sha256"] != _checksum(weights, content["config"]):
-            raise ValueError("its checksum is not that of what it holds")
         _require_finite(weights)
     except Exception as error:  # a damaged header fails in many ways
-        raise _unreadable(path, "weights", error) from error
-    return weights, content["config"]
-
-
-def _checksum(weights: dict, config: dict) -> str:
-    """The sha256 of configuration, names, types, shapes and numbers; safetensors has none of its own."""
-    digest = hashlib.sha256(json.dumps(config, allow_nan=False).encode())
-    for name, tensor in sorted(weights.items()):
-        digest.update(f"{name} {_described(tensor)}".encode())
-        digest.update(tensor.numpy())
-    return digest.hexdigest()
+        raise unreadable(path, "weights", error) from error
+    return weights, config
 
 
 def check_fit(path: str | Path, weights: dict, expected: dict) -> None:
@@ -285,11 +257,12 @@ def _refused(path: str | Path, hint: str = "") -> Iterator[None]:
     """What cannot be written is a FileError."""
     try:
         yield
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise FileError(f"{path} is not written: {_reason(error)}{hint}") from error
 
 
-def _unreadable(path: str | Path, what: str, error: Exception) -> FileError:
+def unreadable(path: str | Path, what: str, error: Exception) -> FileError:
+    """The error of a file that cannot be read as `what`, and what to do."""
     reason = f"{error} is missing" if isinstance(error, KeyError) else _reason(error) or type(error).__name__
     remedy = "run `dvc repro`" if isinstance(error, FileNotFoundError) else AGAIN
     return FileError(f"{path} cannot be read as {what}: {reason}; {remedy}")
@@ -313,24 +286,12 @@ def _number(text: str) -> float:
 def _plain(value: Any, at: str) -> Any:
     """The same in types that JSON has, numbers rounded. What is not finite is a ValueError that says where."""
     if isinstance(value, dict):
-        if wrong := [key for key in value if not isinstance(key, str)]:  # JSON would not tell 1 from "1"
-            raise TypeError(f"the key {wrong[0]!r} of {at or 'the whole'} is not text")
         return {key: _plain(item, f"{at}.{key}" if at else key) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, f"{at}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, float | np.floating):
-        if not math.isfinite(value):
-            raise ValueError(f"{at} is {float(value)}; only finite numbers are written")
-        return float(f"{float(value):.{SIGNIFICANT_DIGITS}g}")
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"{at} is {number}; only finite numbers are written")
+        return float(f"{number:.{SIGNIFICANT_DIGITS}g}") if abs(number) >= ZERO else 0.0
     return _plain(value.tolist(), at) if hasattr(value, "tolist") else value  # of NumPy and torch
-
-
-def write_table(path, frame):
-    with atomic(path) as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-
-
-def read_table(path):
-    import pandas as pd
-
-    return pd.read_csv(path)

@@ -1,73 +1,66 @@
 """Put right what a killed DVC can leave behind. `make repro` runs it first; no stage of dvc.yaml.
 
-DVC writes dvc.lock and its list of locks in place, so a kill in that moment leaves them cut off. What is left of
-dvc.lock is often YAML that DVC takes for whole: it is cut off as well if its last line is not ended, or its last stage
-lists only the first of the files that it has in git. It comes back from git; stages that were finished since then come
-back from DVC's run-cache and do not run again.
+DVC writes dvc.lock and its list of locks in place, so a kill in that moment cuts them off. The dvc.lock of git takes
+the place of one that was cut off; what was finished since then comes back from DVC's run-cache.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import re
 import subprocess
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from dvc.exceptions import DvcException
-from dvc.lock import make_lock
-from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-from dvc.utils import strictyaml
-from dvc.utils.serialize import parse_yaml
+import yaml
 
 LOCK, TEMPORARY = Path("dvc.lock"), Path(".dvc/tmp")
-RWLOCK = TEMPORARY / "rwlock"
+CUT_OFF = (ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)  # what reading half a file raises
 
 
 def main() -> None:
     if not TEMPORARY.exists():  # DVC has not run here
         return
-    with _held("lock"), _held("rwlock.lock"):  # by which a DVC that runs beside tells that it is writing
-        _recover()
+    with _held("lock"), _held("rwlock.lock"):
+        for path, check in {LOCK: _check_lock, TEMPORARY / "rwlock": json.loads}.items():
+            try:
+                if path.exists():
+                    check(path.read_text(encoding="utf-8"))
+            except CUT_OFF:
+                cut = path.replace(TEMPORARY / f"{path.name}.cut")
+                subprocess.run(["git", "restore", str(path)], capture_output=True)
+                what = "restored from git" if path.exists() else "removed"
+                print(f"{path} was cut off by a kill: {what}; what was left of it is {cut}")
 
 
-def _held(name: str) -> AbstractContextManager:
-    return make_lock(str(TEMPORARY / name), tmp_dir=str(TEMPORARY), wait=True)
+@contextmanager
+def _held(name: str) -> Iterator[None]:
+    """Hold one of DVC's locks, as DVC does while it writes."""
+    with (TEMPORARY / name).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def _recover() -> None:
-    if LOCK.exists() and not _whole_lock():
-        LOCK.unlink()
-        tracked = subprocess.run(["git", "restore", str(LOCK)], capture_output=True).returncode == 0
-        print(f"{LOCK} was cut off by a kill: {'restored from git' if tracked else 'removed'}")
-    if RWLOCK.exists() and not _whole_json():
-        RWLOCK.unlink()
-        print(f"{RWLOCK} was cut off by a kill: removed")
-
-
-def _whole_lock() -> bool:
+def _check_lock(text: str) -> None:
+    """One of CUT_OFF if dvc.lock ends within a line or a file, or its last stage lists only git's first files."""
+    if re.search("^<{7} ", text, re.MULTILINE):
+        raise SystemExit(f"{LOCK} has merge conflicts: keep one side (git checkout --ours {LOCK}) and run again")
+    name = list(yaml.load(text, yaml.CSafeLoader)["stages"])[-1]
+    files, tracked = _files(text, name), subprocess.run(["git", "show", f":./{LOCK}"], capture_output=True).stdout
     try:
-        lock, text = strictyaml.load(str(LOCK), COMPILED_LOCKFILE_SCHEMA)
-    except DvcException:
-        return False
-    if not (text.endswith("\n") and lock.get("stages")):
-        return False
-    name, entry = list(lock["stages"].items())[-1]
-    tracked = subprocess.run(["git", "show", f":./{LOCK}"], capture_output=True, encoding="utf-8").stdout
-    files, known = _files(entry), _files(parse_yaml(tracked, LOCK).get("stages", {}).get(name, {}))
-    return len(files) >= len(known) or files != known[: len(files)]
+        known = _files(tracked.decode(), name)
+    except CUT_OFF:  # not in git, or damaged there too
+        known = []
+    if not text.endswith("\n") or (len(files) < len(known) and files == known[: len(files)]):
+        raise ValueError("a part is missing")
 
 
-def _files(entry: dict) -> list[str]:
-    """Paths of the dependencies and outputs of a stage, in the order in which dvc.lock lists them."""
-    return [file["path"] for kind in ("deps", "outs") for file in entry.get(kind, [])]
-
-
-def _whole_json() -> bool:
-    try:
-        json.loads(RWLOCK.read_bytes())
-    except ValueError:
-        return False
-    return True
+def _files(text: str, stage: str) -> list[str]:
+    """Paths of the dependencies and outputs of a stage, in the order of a dvc.lock."""
+    entry = yaml.load(text, yaml.CSafeLoader)["stages"][stage]
+    return [file["path"] for kind in ("deps", "outs") for file in entry.get(kind, []) if file["size"] is not None]
 
 
 if __name__ == "__main__":

@@ -234,12 +234,6 @@ def called_gzipped(request, content):
     request.send(content)
 
 
-def endless(request, _):
-    request.head(200)
-    for _ in range(256):
-        request.send(bytes(1 << 16))
-
-
 @contextmanager
 def serving():
     """The mirror's server, that is stopped at the end."""

@@ -1,7 +1,6 @@
 """CUB's photographs and captions: pairs by name, and no fault goes by in silence."""
 
 import io
-import warnings
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ def refused(read, match):
     with pytest.raises(FileError, match=match) as error:
         read()
     assert "\n" not in str(error.value)
-    assert "remove the file and download it again" in str(error.value)
+    assert "remove it and run `dvc repro`" in str(error.value)
 
 
 def test_names_by_number_and_class(tmp_path):
@@ -55,10 +54,6 @@ def test_captions_in_the_order_of_names(tmp_path):
         ({"images": {LIST: None}}, "CUB_200_2011.tgz", f"{LIST} is missing"),
         ({"images": {LIST: b""}}, "cvpr2016_cub.tar.gz", "15 captions without a photograph in .*, the first is '001"),
         ({"images": {LIST: b"1 a/b.jpg\n2 c\n"}}, "CUB_200_2011.tgz", "has the line '2 c', not"),
-        ({"images": {LIST: b"9" * 5000 + b" a/b.jpg\n"}}, "CUB_200_2011.tgz", "has the line '9{80}', not"),
-        ({"images": {LIST: b"1 a/" + b"b" * 100 + b".jpg\n"}}, "CUB_200_2011.tgz", "has the line '1 a/b{76}', not"),
-        ({"images": {LIST: b"1 a/b.jpg\n1 a/c.jpg\n"}}, "CUB_200_2011.tgz", "1 repeated numbers in .*, the first is 1"),
-        ({"images": {LIST: b"1 a/b.jpg\n2 a/b.jpg\n"}}, "CUB_200_2011.tgz", "1 repeated names in .* 'a/b'"),
         ({"images": {PHOTO: None}}, "CUB_200_2011.tgz", f"1 photographs of {LIST} missing, the first is '{FIRST}'"),
         (
             {"captions": {TEXT: None}},
@@ -77,7 +72,6 @@ def test_captions_in_the_order_of_names(tmp_path):
             "cvpr2016_cub.tar.gz",
             "6 photographs of .* of unlisted classes, .* '001",
         ),
-        ({"captions": {TRAIN_LIST: b"a\nb\na\n"}}, "cvpr2016_cub.tar.gz", "1 repeated classes in .*, the first is 'a'"),
         (
             {"captions": {TEST_LIST: "\n".join(CLASSES["test"] + CLASSES["trainval"][1:]).encode()}},
             "cvpr2016_cub.tar.gz",
@@ -141,16 +135,6 @@ def test_missing_photographs_and_captions(tmp_path, fault):
         refused(lambda: list(cub.read_images(tmp_path, asked)), "2 photographs missing, the first is 'a/b'")
     with fault("data: captions missing"):
         refused(lambda: cub.read_captions(tmp_path, asked), "2 photographs without captions, the first is 'a/b'")
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("limit", [300, 100])  # Pillow warns above its limit, and raises above twice that
-def test_decompression_bombs(tmp_path, fault, monkeypatch, limit):
-    write_cub(tmp_path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    with fault("data: bomb, pixels of a photograph"), warnings.catch_warnings():
-        warnings.simplefilter("default")
-        refused(lambda: list(cub.read_images(tmp_path, [FIRST])), f"{PHOTO} cannot be read .* exceeds limit")
 
 
 def text(lines):

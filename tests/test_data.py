@@ -1,15 +1,12 @@
 """Raw files, splits, pairs and the embedded digits."""
 
 import gzip
-import struct
 
 import numpy as np
 import pytest
-import scipy.io
-import scipy.sparse
 from raw_files import write_mnist, write_svhn
 
-from mmvae.data import digits, matlab, mnist_svhn, pairing
+from mmvae.data import digits, mnist_svhn, pairing
 from mmvae.files import FileError
 
 
@@ -29,52 +26,40 @@ def test_svhn_zero_is_ten(tmp_path):
     assert set(labels) == set(range(10))
 
 
-@pytest.mark.parametrize("squeeze", [False, True])
-@pytest.mark.parametrize("shape", [(3, 1), (2, 3, 5), (32, 32, 3, 2)])
-def test_mat_as_scipy_reads_it(tmp_path, shape, squeeze):
-    content = {
-        "other": np.array(["text", 2.5], object),
-        "X": np.arange(np.prod(shape), dtype=np.uint8).reshape(shape),
-        "a_long_name": np.arange(4, dtype=np.uint8)[:, None],
-    }
-    scipy.io.savemat(tmp_path / "a.mat", content, do_compression=squeeze)
-    found, expected = matlab.read_bytes(tmp_path / "a.mat", "X", "a_long_name"), scipy.io.loadmat(tmp_path / "a.mat")
-    assert set(found) == {"X", "a_long_name"}
-    for name, array in found.items():
-        assert array.dtype == np.uint8
-        np.testing.assert_array_equal(array, expected[name], strict=True)
+def test_svhn_labels_stored_as_doubles(tmp_path):
+    content = write_svhn(tmp_path, y=np.arange(1.0, 31)[:, None] % 10 + 1)
+    _, labels = mnist_svhn.read_svhn(tmp_path, "train")
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, content["y"].ravel() % 10)
 
 
 @pytest.mark.parametrize(
     ("what", "changes", "file", "message"),
     [
-        ("truncated gzip", {"squeeze": lambda data: gzip.compress(data)[:-20]}, "images", "cannot be unpacked"),
-        ("truncated gzip", {"squeeze": lambda data: gzip.compress(data)[:-1]}, "images", "cannot be unpacked"),
-        ("no gzip", {"squeeze": lambda data: data}, "images", "cannot be unpacked"),
-        ("truncated idx", {"squeeze": lambda data: gzip.compress(data[:-5])}, "images", "the header says"),
-        ("truncated idx", {"squeeze": lambda data: gzip.compress(data[:3])}, "images", "too few"),
-        ("idx too long", {"squeeze": lambda data: gzip.compress(data + b"x")}, "images", "more bytes of data"),
         (
-            "wrong type",
-            {"squeeze": lambda data: gzip.compress(b"\x00\x00\x08\x04" + data[4:])},
+            "truncated gzip",
+            {"squeeze": lambda data: gzip.compress(data)[:-20]},
             "images",
-            "magic number is 2052",
+            "cannot be read as an idx file",
         ),
         (
-            "size that overflows",
-            {"squeeze": lambda data: gzip.compress(data[:4] + struct.pack(">3I", 2**31, 2**31, 4))},
+            "truncated gzip",
+            {"squeeze": lambda data: gzip.compress(data)[:-1]},
             "images",
-            "the header claims 18446744073709551616 bytes",
+            "cannot be read as an idx file",
         ),
+        ("no gzip", {"squeeze": lambda data: data}, "images", "cannot be read as an idx file"),
+        (
+            "truncated idx",
+            {"squeeze": lambda data: gzip.compress(data[:-5])},
+            "images",
+            "cannot be read as an idx file",
+        ),
+        ("truncated idx", {"squeeze": lambda data: gzip.compress(data[:3])}, "images", "cannot be read as an idx file"),
+        ("wrong type", {"squeeze": lambda data: gzip.compress(b"\0\0\x08\x04" + data[4:])}, "images", "number is 2052"),
         ("wrong shape", {"images": np.zeros((30, 27, 28), np.uint8)}, "images", r"27, 28\), not uint8 \(n, 1, 28, 28"),
         ("labels miscounted", {"labels": np.zeros(29, np.uint8)}, "labels", "29 labels for the 30 images"),
         ("label out of range", {"labels": np.full(30, 10, np.uint8)}, "labels", "label 10 of image 0 is outside"),
-        (
-            "no images",
-            {"images": np.zeros((0, 28, 28), np.uint8), "labels": np.zeros(0, np.uint8)},
-            "images",
-            "no images",
-        ),
     ],
 )
 @pytest.mark.faults
@@ -88,18 +73,10 @@ def test_malformed_mnist_is_named(tmp_path, fault, what, changes, file, message)
     ("what", "changes", "message"),
     [
         ("wrong shape", {"X": np.zeros((32, 32, 1, 30), np.uint8)}, r"X is uint8 \(32, 32, 1, 30\)"),
-        ("wrong shape", {"y": np.ones((5, 6), np.uint8)}, r"y is uint8 \(5, 6\)"),
-        ("wrong type", {"X": np.zeros((32, 32, 3, 30))}, "'X' is no array stored as bytes"),
-        ("wrong type", {"X": np.zeros((32, 32, 3, 30), np.int8)}, "'X' is no array stored as bytes"),
-        ("wrong type", {"X": np.array([b"a", 1], object)}, "'X' is no array stored as bytes"),
-        ("wrong type", {"y": scipy.sparse.eye(30)}, "'y' is no array stored as bytes"),
-        ("wrong type", {"y": np.full((30, 1), 1j)}, "'y' is no array stored as bytes"),
-        ("wrong type", {"y": "text"}, "'y' is no array stored as bytes"),
-        ("NaN pixels", {"X": np.full((32, 32, 3, 30), np.nan)}, "'X' is no array stored as bytes"),
-        ("NaN labels", {"y": np.full((30, 1), np.nan)}, "'y' is no array stored as bytes"),
+        ("wrong type", {"X": np.zeros((32, 32, 3, 30))}, "X is float64"),
+        ("NaN labels", {"y": np.full((30, 1), np.nan)}, "a label is outside 1 to 10"),
         ("array missing", {"X": None}, "'X' is missing"),
-        ("label out of range", {"y": np.full((30, 1), 11, np.uint8)}, "outside 1 to 10"),
-        ("label out of range", {"y": np.full((30, 1), 0, np.uint8)}, "outside 1 to 10"),
+        ("label out of range", {"y": np.full((30, 1), 11, np.uint8)}, "a label is outside 1 to 10"),
         ("labels miscounted", {"y": np.ones((29, 1), np.uint8)}, "29 labels for the 30 images"),
     ],
 )
@@ -121,14 +98,9 @@ def test_truncated_svhn(tmp_path, fault, length):
 
 
 @pytest.mark.faults
-def test_missing_svhn_and_one_variable_twice(tmp_path, fault):
+def test_missing_svhn(tmp_path, fault):
     with fault("data: file missing"), pytest.raises(FileError, match=r"test_32x32.mat cannot be read"):
         mnist_svhn.read_svhn(tmp_path, "test")
-    write_svhn(tmp_path)
-    path = tmp_path / "train_32x32.mat"
-    path.write_bytes(path.read_bytes() + path.read_bytes()[128:])
-    with fault("data: array there twice"), pytest.raises(FileError, match=r"train_32x32.mat .*'X' is there twice"):
-        mnist_svhn.read_svhn(tmp_path, "train")
 
 
 def test_embedded_digits_are_deterministic_and_whole():

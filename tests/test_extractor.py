@@ -8,10 +8,11 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
+from tampered import refusal
 
 from mmvae import extractor
 from mmvae.config import EXTRACTOR_LAYERS
-from mmvae.extractor import ExtractorConfig
+from mmvae.extractor import ExtractorConfig, WeightsError
 from mmvae.files import FileError
 
 SMALL = ExtractorConfig("layer1", "imagenet", 32)
@@ -123,6 +124,24 @@ def test_trained_weights_from_a_mirror(official):
     with torch.no_grad():
         h = network.maxpool(network.relu(network.bn1(network.conv1(x))))
         torch.testing.assert_close(own(x), network.layer2(network.layer1(h)).mean((2, 3)))
+
+
+def test_trained_weights_of_another_network(official):
+    network, path = official
+    config, weights = ExtractorConfig("layer1", "released", 32), network.state_dict()
+    for told, content in {
+        "stem.0.weight is float32 (3, 3) in the file": weights | {"conv1.weight": torch.zeros(3, 3)},
+        "layers.layer1.2.bn3.running_var is missing in the file": {
+            name: tensor for name, tensor in weights.items() if name != "layer1.2.bn3.running_var"
+        },
+    }.items():
+        torch.save(content, path)
+        name = f"resnet101-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth"
+        extractor.ResNet101_Weights["IMAGENET1K_V1"].url = f"http://127.0.0.1:9/{name}"
+        path = path.rename(path.with_name(name))
+        assert told in refusal(
+            lambda path=path: extractor.trained(config, "IMAGENET1K_V1", str(path.parent)), path.name, WeightsError
+        )
 
 
 def test_damaged_or_missing_weights_are_one_line(official):

@@ -9,26 +9,23 @@ import numpy as np
 import pytest
 import yaml
 from conftest import ROOT
-from mutations import time_limit
 from raw_birds import CAPTIONS, PHOTOS, members, names, write_cub
 from raw_files import write_mirror, write_svhn
-from small_files import BIRDS, DIGITS, SVHN, bird_arrays, digit_arrays
+from small_files import BIRDS, DIGITS, bird_arrays, digit_arrays
 from tampered import refusal
 from tiny import ENVIRONMENT
 
-from mmvae.data import birds, cub, digits, matlab, mnist_svhn
+from mmvae.data import birds, cub, digits
 from mmvae.files import read_arrays, write_arrays
 
 pytestmark = pytest.mark.faults
 
 FIRST = names()["train"][0]
 PHOTO, CAPTION = f"{PHOTOS}{FIRST}.jpg", f"{CAPTIONS}{FIRST}.txt"
-NOT_TEXT = np.full(BIRDS * 10, sys.maxunicode + 1, np.uint32).view("U1").reshape(BIRDS, 10)
 
 
 def refused(read, path, message):
-    with time_limit():
-        assert re.search(message, refusal(read, path))
+    assert re.search(message, refusal(read, path))
 
 
 def write_changed(path, change):
@@ -71,7 +68,6 @@ def test_embedded_digits(tmp_path, fault, what, change, message):
         ("captions miscounted", {"test/captions": np.full((BIRDS, 9), "a")}, r"captions is <U1 \(4, 9\)"),
         ("captions miscounted", {"test/captions": np.full((BIRDS + 1, 10), "a")}, r"captions is <U1 \(5, 10\)"),
         ("caption without words", {"test/captions": np.full((BIRDS, 10), " -")}, "a caption of test has no words"),
-        ("text of no characters", {"test/captions": NOT_TEXT}, "test/captions is no text"),
         ("label out of range", {"train/attributes": np.full((BIRDS, 5), 2, "u1")}, "an attribute of train has no such"),
         ("array missing", {"train/attributes": None}, "has no 'train/attributes'"),
         (
@@ -101,20 +97,6 @@ def test_birds_that_are_not_there(tmp_path, fault):
     asked = ["train/0000", "test/0004", "no bird"]
     with fault("data: photographs missing"):
         refused(lambda: birds.read_attributes(tmp_path, asked), tmp_path, "2 birds missing, the first is 'test/0004'")
-
-
-@pytest.mark.parametrize("kind", [0, 3, 8, 14, 15, 19, 255])
-@pytest.mark.parametrize("place", [-80, -64, -40])  # of the last variable: the types of its flags, its shape, its bytes
-def test_mat_elements_of_unknown_types(tmp_path, fault, kind, place):
-    """SciPy ends in a segmentation fault on most of these."""
-    write_svhn(tmp_path)
-    path = tmp_path / SVHN
-    content = bytearray(path.read_bytes())
-    assert content[place] in (matlab.UINT32, matlab.INT32, matlab.UINT8)
-    content[place] = kind
-    path.write_bytes(content)
-    with fault("data: mat of unknown types"):
-        refused(lambda: mnist_svhn.read_svhn(tmp_path, "train"), path, "cannot be read as a Matlab file")
 
 
 MNIST_SVHN = "data/raw/mnist_svhn"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from tampered import refusal, write_signed
+from tampered import refusal, write_unchecked
 from toys import untrained_classifiers, write_digit_noise
 
 from mmvae import classifiers, files, models
@@ -77,7 +77,7 @@ def test_evaluating_a_model_that_gives_no_numbers(damage, tmp_path, monkeypatch,
         weights[bias] = torch.tensor([0.0, math.nan, 0.0])
         told, file = bias, path
     path.parent.mkdir(parents=True)
-    write_signed(path, weights, model.config.as_dict())
+    write_unchecked(path, weights, model.config.as_dict())
     classifiers.save("models/digits/classifiers.safetensors", untrained_classifiers("digits"))
     files.write_csv("plots/digits/curves/run_0.csv", [{"epoch": 1, "pairs": 64}])
     with fault(f"evaluation: {damage}"):

@@ -1,7 +1,6 @@
 """Downloads from servers that misbehave: the right bytes, or one line that says what was wrong and where."""
 
 import hashlib
-import os
 import re
 import socket
 import tempfile
@@ -271,16 +270,3 @@ def test_sums_that_are_none(name, content, through_http, server, target, fault, 
         assert str(error.value).startswith(f"{where}/SHA256SUMS does not list mnist/train-images-idx3-ubyte.gz, ")
         assert str(error.value).isprintable()
         assert contents(target) == {"earlier": b"kept"}
-
-
-@pytest.mark.parametrize("does", [faulty.endless, partial(faulty.other, bytes(3 << 20)), "folder"])
-def test_huge_sums(does, server, target, fault, tmp_path):
-    with fault("downloads: huge sums"):
-        where = server.url
-        if does == "folder":
-            where = str(write_mirror(tmp_path / "mirror"))
-            os.truncate(tmp_path / "mirror" / sources.SUMS, 1 << 24)
-        server.faults[sources.SUMS] = repeat(does)
-        assert "more than 1048576 bytes" in refused(target, where, path=sources.SUMS)
-        assert len(server.requests) <= 1
-        assert contents(gathered(target)) == {}

@@ -12,10 +12,7 @@ import psutil
 import pytest
 import yaml
 from conftest import ROOT
-from dvc.lock import make_lock
 from tiny import call, locked_stage, remove_outputs, snapshot
-
-from stages import recover
 
 pytestmark = pytest.mark.faults
 
@@ -125,42 +122,3 @@ def test_dvc_killed_in_every_way(finished, tmp_path, fault, monkeypatch):
     assert found == {path: whole[path] for path in found}
     assert {"data/prepared/digits.npz", "data/pairs/digits.npz", "dvc.lock"} <= found.keys()
     assert not kills.damaged_objects(project)
-
-
-def test_a_lock_file_that_was_cut_off(finished, tmp_path, fault, monkeypatch, capsys):
-    """Within a stage's entry, after any word or line: DVC takes more than half of what is left for whole."""
-    folder, whole = finished
-    project, lock = tmp_path / "cut", whole["dvc.lock"]
-    call(tmp_path, "git", "clone", "-q", str(folder), str(project))
-    (project / ".dvc/tmp").mkdir()
-    monkeypatch.chdir(project)
-    begin = lock.index(b"  pair_digits@digits:")
-    end = lock.index(b"path: ", lock.index(b"    outs:", begin))
-    words = [word.end() for word in re.finditer(rb"\n|\S+", lock[begin:end])]
-    with fault("interruption: dvc.lock cut off in mid-write"):
-        for cut in [-begin, *random.Random(0).sample(words, 12)]:
-            (project / "dvc.lock").write_bytes(lock[: begin + cut])
-            recover.main()
-            assert "dvc.lock was cut off" in capsys.readouterr().out, lock[: begin + cut][-80:]
-            assert (project / "dvc.lock").read_bytes() == lock
-        (project / ".dvc/tmp/rwlock").write_text('{"write": {')
-        assert "rwlock was cut off" in call(project, sys.executable, "-m", "stages.recover")
-        assert call(project, sys.executable, "-m", "stages.recover") == ""
-
-
-def test_a_lock_file_that_is_being_written(finished, tmp_path, fault):
-    """Not cut off: a DVC that runs beside holds its lock while it writes."""
-    folder, whole = finished
-    project = tmp_path / "written"
-    call(tmp_path, "git", "clone", "-q", str(folder), str(project))
-    (project / ".dvc/tmp").mkdir()
-    lock = project / "dvc.lock"
-    with fault("interruption: dvc.lock is being written"):
-        with make_lock(str(project / ".dvc/tmp/lock"), tmp_dir=str(project / ".dvc/tmp")):
-            lock.write_text("stages:\n- {")
-            waiting = subprocess.Popen([sys.executable, "-m", "stages.recover"], cwd=project)
-            time.sleep(2)
-            assert waiting.poll() is None
-            lock.write_bytes(whole["dvc.lock"])
-        assert waiting.wait(30) == 0
-        assert lock.read_bytes() == whole["dvc.lock"]

@@ -1,13 +1,10 @@
-"""Weights and checkpoints that are damaged, tampered with, or of another model."""
+"""Files that are truncated or missing, and weights and checkpoints of another model."""
 
-import json
-import struct
-
+import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from mutations import EDITS, content_or_refusal, examples, mutated
-from tampered import refusal, same, write_signed
+from safetensors.torch import save_file
+from tampered import refusal, write_unchecked
 from toys import toy_model, toy_pairs, untrained_classifiers
 
 from mmvae import classifiers, extractor, files, losses, models, training
@@ -22,36 +19,34 @@ TENSORS = {
     "norm.count": torch.tensor(5),
     "empty": torch.zeros(0, 4),
 }
+ARRAYS = {"train/images": np.arange(48, dtype=np.uint8).reshape(2, 2, 3, 4), "words": np.array(["<pad>", "wren"])}
 CONFIG = {"model": "vae", "likelihood_scale": 0.75, "modalities": {"a": "grey"}}
 SMALL = {"latents": 2, "hidden": 8, "channels": 2}
 
 
-@pytest.fixture(scope="module")
-def whole_weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    files.write_weights(path, TENSORS, CONFIG)
-    return path.read_bytes()
+@pytest.mark.parametrize("name", ["w.safetensors", "a.npz", "a.json"])
+def test_truncated_files(name, tmp_path, fault):
+    path = tmp_path / name
+    write, read = {
+        "w.safetensors": (lambda: files.write_weights(path, TENSORS, CONFIG), files.read_weights),
+        "a.npz": (lambda: files.write_arrays(path, ARRAYS), files.read_arrays),
+        "a.json": (lambda: files.write_json(path, CONFIG), files.read_json),
+    }[name]
+    write()
+    read(path)
+    whole = path.read_bytes().rstrip()
+    for cut in range(0, len(whole), 3):
+        path.write_bytes(whole[:cut])
+        with fault("every file: truncated"):
+            assert "remove it and run `dvc repro`" in refusal(lambda: read(path), path)
 
 
-@given(edits=EDITS)
-@examples(400)
-def test_mutated_weights_are_refused_or_equal(edits, whole_weights, tmp_path, fault):
-    path, content = tmp_path / "w.safetensors", mutated(whole_weights, edits)
-    path.write_bytes(content)
-    with fault("weights: bytes changed, cut or inserted"):
-        found = content_or_refusal(lambda: files.read_weights(path), path)
-        assert (found is not None) >= (content == whole_weights)
-        assert found is None or (same(found[0], TENSORS) and found[1] == CONFIG)
-
-
-@pytest.mark.parametrize("bit", range(8))
-def test_every_flipped_bit_of_the_numbers_is_noticed(bit, whole_weights, tmp_path, fault):
+@pytest.mark.parametrize("metadata", [None, {}, {"config": "{"}])
+def test_weights_without_a_configuration(metadata, tmp_path, fault):
     path = tmp_path / "w.safetensors"
-    (header,) = struct.unpack("<Q", whole_weights[:8])
-    for at in range(8 + header, len(whole_weights), 7):
-        path.write_bytes(whole_weights[:at] + bytes([whole_weights[at] ^ 1 << bit]) + whole_weights[at + 1 :])
-        with fault("weights: a flipped bit of the numbers"):
-            assert "checksum" in refusal(lambda: files.read_weights(path), path)
+    save_file(TENSORS, path, metadata)
+    with fault("weights: no configuration"):
+        refusal(lambda: files.read_weights(path), path)
 
 
 @pytest.mark.parametrize("read", [files.read_weights, files.read_arrays, files.read_json, files.read_csv])
@@ -66,58 +61,6 @@ def test_nothing_to_read(read, what, content, tmp_path, fault):
         assert ("remove it" in message) == (content is not None)
 
 
-def headed(change, content: bytes) -> bytes:
-    """The file of weights with its header changed."""
-    (length,) = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8 : 8 + length])
-    change(header)
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + content[8 + length :]
-
-
-def renamed(header):
-    header["conv.bias"] = header.pop("conv.weight")
-
-
-def other_scale(header):
-    header["__metadata__"]["config"] = header["__metadata__"]["config"].replace("0.75", "0.57")
-
-
-TAMPERED = {
-    "another type": lambda h: h["conv.weight"].update(dtype="I32"),
-    "an unknown type": lambda h: h["conv.weight"].update(dtype="F8_QQ"),
-    "a type that NumPy lacks": lambda h: h["conv.weight"].update(dtype="BF16", shape=[72]),
-    "another shape": lambda h: h["conv.weight"].update(shape=[4, 9]),
-    "a huge shape": lambda h: h["conv.weight"].update(shape=[2**40, 2**40]),
-    "a negative shape": lambda h: h["conv.weight"].update(shape=[-3, -12]),
-    "offsets out of the file": lambda h: h["conv.weight"].update(data_offsets=[8, 2**60]),
-    "offsets that overlap": lambda h: h["conv.weight"].update(data_offsets=[0, 144]),
-    "another name": renamed,
-    "another configuration": other_scale,
-    "no configuration": lambda h: h.pop("__metadata__"),
-    "a configuration that is no JSON": lambda h: h["__metadata__"].update(config="{"),
-    "a configuration that is a list": lambda h: h["__metadata__"].update(config="[1]"),
-    "no checksum": lambda h: h["__metadata__"].update(config=json.dumps(CONFIG)),
-    "a deeply nested configuration": lambda h: h["__metadata__"].update(config="[" * 100_000),
-}
-
-
-@pytest.mark.parametrize("what", TAMPERED)
-def test_tampered_header_of_weights(what, whole_weights, tmp_path, fault):
-    path = tmp_path / "w.safetensors"
-    path.write_bytes(headed(TAMPERED[what], whole_weights))
-    with fault("weights: a header tampered with"):
-        refusal(lambda: files.read_weights(path), path)
-
-
-@pytest.mark.parametrize("length", [0, 1, 2**20, 2**32, 2**63, 2**64 - 1])
-def test_tampered_length_of_the_header(length, whole_weights, tmp_path, fault):
-    path = tmp_path / "w.safetensors"
-    path.write_bytes(struct.pack("<Q", length) + whole_weights[8:])
-    with fault("weights: a header tampered with"):
-        refusal(lambda: files.read_weights(path), path)
-
-
 @pytest.mark.parametrize("kind", ["mmvae", "mvae"])
 @pytest.mark.parametrize(
     ("size", "shapes"),
@@ -130,7 +73,7 @@ def test_tampered_length_of_the_header(length, whole_weights, tmp_path, fault):
 )
 def test_weights_of_another_size(kind, size, shapes, tmp_path, fault):
     trained = toy_model(kind, **SMALL)
-    path = write_signed(tmp_path / "0.safetensors", trained.state_dict(), trained.config.as_dict() | size)
+    path = write_unchecked(tmp_path / "0.safetensors", trained.state_dict(), trained.config.as_dict() | size)
     with fault(f"weights: of another size{'' if max(size.values()) < 10**8 else ', huge'}"):
         message = refusal(lambda: models.load(path), path)
         assert all(shape in message for shape in shapes)
@@ -166,9 +109,9 @@ def test_a_tensor_too_few_or_too_many_or_of_another_type(how, network, tmp_path,
         "extractor": (network.state_dict(), config, lambda: extractor.load(path, CPU)),
     }
     for weights, config, load in saved.values():
-        write_signed(path, weights, config)
+        write_unchecked(path, weights, config)
         load()
-        write_signed(path, changed(weights, how), config)
+        write_unchecked(path, changed(weights, how), config)
         with fault(f"weights: a tensor {how}"):
             assert TOLD[how] in refusal(load, path)
 
@@ -182,7 +125,7 @@ def test_classifiers_and_extractor_of_another_size(network, tmp_path, fault):
         assert "lenet.handwritten.conv1.weight is float32 (10, 1, 5, 5) in the file and float32 (10, 3," in message
     with fault("weights: of other modalities"):
         refusal(lambda: classifiers.load(path, DIGIT_SETS["mnist_svhn"], CPU), path)
-    write_signed(path, network.state_dict(), vars(network.config) | {"layer": "layer2"})
+    write_unchecked(path, network.state_dict(), vars(network.config) | {"layer": "layer2"})
     with fault("weights: of another size"):
         message = refusal(lambda: extractor.load(path, CPU), path)
         assert "mean is float32 (256,) in the file and float32 (512,) in the model" in message
@@ -201,7 +144,7 @@ NO_MODEL = [
 
 @pytest.mark.parametrize("change", NO_MODEL, ids=str)
 def test_a_configuration_of_no_model(change, tmp_path, fault):
-    path = write_signed(tmp_path / "0.safetensors", toy_model(**SMALL).state_dict(), GOOD | change)
+    path = write_unchecked(tmp_path / "0.safetensors", toy_model(**SMALL).state_dict(), GOOD | change)
     with fault("weights: a configuration of no model"):
         refusal(lambda: models.load(path), path)
 
@@ -238,7 +181,7 @@ def test_a_checkpoint_with_a_tensor_missing(lost, checkpoint, tmp_path, fault):
     path = tmp_path / "run.safetensors"
     path.write_bytes(checkpoint)
     tensors, content = files.read_weights(path)
-    write_signed(path, {name: tensor for name, tensor in tensors.items() if name != lost}, content)
+    write_unchecked(path, {name: tensor for name, tensor in tensors.items() if name != lost}, content)
     with fault("checkpoint: a tensor missing"):
         assert f"{lost} is missing" in refusal(lambda: train(toy_model(**SMALL), Checkpoint(path)), path)
 
@@ -248,7 +191,7 @@ def test_an_optimiser_of_another_shape(checkpoint, tmp_path, fault):
     path.write_bytes(checkpoint)
     tensors, content = files.read_weights(path)
     name = "optimiser/exp_avg/prior_scale_logits"
-    write_signed(path, tensors | {name: torch.zeros(9)}, content)
+    write_unchecked(path, tensors | {name: torch.zeros(9)}, content)
     with fault("checkpoint: of another size"):
         message = refusal(lambda: train(toy_model(**SMALL), Checkpoint(path)), path)
         assert f"{name} is float32 (9,) in the file and float32 (2,) in the model" in message
@@ -256,9 +199,9 @@ def test_an_optimiser_of_another_shape(checkpoint, tmp_path, fault):
 
 def test_a_damaged_checkpoint(checkpoint, tmp_path, fault):
     path = tmp_path / "run.safetensors"
-    for at in range(0, len(checkpoint), len(checkpoint) // 40):
-        path.write_bytes(checkpoint[:at] + bytes([checkpoint[at] ^ 4]) + checkpoint[at + 1 :])
-        with fault("checkpoint: a flipped bit"):
+    for cut in range(0, len(checkpoint), len(checkpoint) // 20):
+        path.write_bytes(checkpoint[:cut])
+        with fault("checkpoint: truncated"):
             assert "remove it to start over" in refusal(lambda: train(toy_model(**SMALL), Checkpoint(path)), path)
 
 
@@ -270,7 +213,7 @@ def test_numbers_that_are_not_finite_are_neither_written_nor_read(value, tmp_pat
         assert "'layer.bias' holds NaN or infinity" in message
         assert "lower its learning rate" in message
         assert not any(tmp_path.iterdir())
-    write_signed(path, weights, {})
+    write_unchecked(path, weights, {})
     with fault("weights: NaN or infinity to be read"):
         assert "'layer.bias' holds NaN or infinity" in refusal(lambda: files.read_weights(path), path)
     with fault("arrays: NaN or infinity to be written"):

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from math import inf, nan
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -38,8 +40,18 @@ def test_copies_of_files_are_all_there_or_as_before(tmp_path):
 
 def test_json_numbers(tmp_path):
     path = tmp_path / "a.json"
-    files.write_json(path, {"x": np.float32(1 / 3), "n": np.int64(3), "none": None, "flag": True, "big": -6261.4012})
-    assert json.loads(path.read_text()) == {"x": 0.333333, "n": 3, "none": None, "flag": True, "big": -6261.4}
+    files.write_json(
+        path,
+        {"x": np.float32(1 / 3), "n": np.int64(3), "none": None, "flag": True, "big": -6261.4012, "tiny": -6.8e-17},
+    )
+    assert json.loads(path.read_text()) == {
+        "x": 0.333333,
+        "n": 3,
+        "none": None,
+        "flag": True,
+        "big": -6261.4,
+        "tiny": 0.0,
+    }
 
 
 def test_csv_round_trip_and_refusal(tmp_path):
@@ -49,6 +61,19 @@ def test_csv_round_trip_and_refusal(tmp_path):
     assert files.read_csv(path) == [{"epoch": 1.0, "bound": -2.5}, {"epoch": 2.0, "bound": -1.0}]
     with pytest.raises(files.FileError, match=r"row 1\.bound is inf"):
         files.write_csv(path, [{"bound": float("inf")}])
+
+
+def test_table_round_trip_and_refusal(tmp_path):
+    path = tmp_path / "a.csv"
+    frame = pd.DataFrame(
+        {"run": ["mmvae", "a, b"], "seed": [0, 1], "value": [1 / 3, -1.0], "standard_error": [nan, 1e-5]}
+    )
+    files.write_table(path, frame)
+    assert path.read_text() == 'run,seed,value,standard_error\nmmvae,0,0.333333,\n"a, b",1,-1.0,1e-05\n'
+    pd.testing.assert_frame_equal(files.read_table(path), frame.assign(value=[0.333333, -1.0]))
+    for column, wrong, told in (("value", nan, "empty"), ("value", inf, "inf"), ("run", None, "empty")):
+        with pytest.raises(files.FileError, match=rf"row 2\.{column} is {told}"):
+            files.write_table(path, frame.assign(**{column: [frame[column][0], wrong]}))
 
 
 def test_arrays_are_byte_stable_and_never_unpickled(tmp_path):

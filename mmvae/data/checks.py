@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,14 +27,12 @@ def check_array(
     """Refuse an array that is not of this type and shape, in which None stands for any length.
 
     Raises:
-        FileError: it is not, or is text of characters that do not exist; names the file and the array.
+        FileError: it is not; names the file and the array.
     """
     fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
     if not (fits and np.issubdtype(array.dtype, dtype)):
         wanted = f"{np.dtype(dtype).name} {shape}".replace("None", "n")
         raise FileError(f"{path}: {name} is {array.dtype} {array.shape}, not {wanted}; {AGAIN}")
-    if array.dtype.kind == "U" and (np.frombuffer(array.tobytes(), f"{array.dtype.str[0]}u4") > sys.maxunicode).any():
-        raise FileError(f"{path}: {name} is no text; {AGAIN}")  # Python would crash on it, one day
 
 
 def check_labels(path: str | Path, name: str, labels: np.ndarray) -> None:

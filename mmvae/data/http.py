@@ -18,8 +18,8 @@ class _LastingError(Exception):
     """Another attempt would end the same way."""
 
 
-def download(path: Path, address: str, known_hash: str | None, limit: int) -> None:
-    """A file at `path`, in several attempts, at most `limit` bytes. `known_hash` is '<algorithm>:<hash>'.
+def download(path: Path, address: str, known_hash: str | None) -> None:
+    """A file at `path`, in several attempts. `known_hash` is '<algorithm>:<hash>'.
 
     Raises:
         ValueError: it could not be had, or has another hash; says what was wrong last.
@@ -32,7 +32,7 @@ def download(path: Path, address: str, known_hash: str | None, limit: int) -> No
         retry_if_failed=RETRIES,
     )
     try:
-        fetcher.fetch(path.name, downloader=_Downloader(path, known_hash, limit))
+        fetcher.fetch(path.name, downloader=_Downloader(path, known_hash))
     except (_LastingError, requests.RequestException) as error:
         raise ValueError(error) from error
 
@@ -43,10 +43,9 @@ class _Downloader:
     A file without hash always starts anew: nothing would tell that its beginning and end are of two versions.
     """
 
-    def __init__(self, path: Path, known_hash: str | None, limit: int):
+    def __init__(self, path: Path, known_hash: str | None):
         self.path = path
         self.part = path.with_name(f".{path.name}.part") if known_hash else None
-        self.limit = limit
 
     def __call__(self, url: str, output: str, _: object) -> None:
         """One attempt; pooch then checks the hash of `output`, and removes it if that is wrong."""
@@ -86,9 +85,6 @@ class _Downloader:
             for chunk in response.iter_content(CHUNK):
                 opened.write(chunk)
                 progress.update(len(chunk))
-                if opened.tell() > self.limit:
-                    file.unlink()
-                    raise _LastingError(f"it has more than {self.limit} bytes")
 
 
 def _lasting(error: requests.RequestException) -> bool:

@@ -10,7 +10,6 @@ of known hash grows as `.<name>.part`, from which the next attempt or the next r
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -20,9 +19,9 @@ from types import ModuleType
 from mmvae import registry
 from mmvae.files import FileError, atomic
 
-SIZE_LIMIT = 8 << 30  # bytes of one file
 SUMS = "SHA256SUMS"
-SUMS_LIMIT = 1 << 20
+
+
 class DownloadError(RuntimeError):
     """A raw file could not be had; the message says which, from where, and what to do."""
 
@@ -92,7 +91,7 @@ def _mirrored(wanted: Iterable[str], mirror: str, partial: Path) -> dict[str, tu
     """The same files at the mirror's addresses, with the hashes of its SHA256SUMS."""
     base = mirror.rstrip("/")
     sums = partial / SUMS
-    _fetch(sums, f"{base}/{SUMS}", None, SUMS_LIMIT)
+    _fetch(sums, f"{base}/{SUMS}", None)
     text = sums.read_text(encoding="utf-8", errors="replace")
     sums.unlink()
     hashes = {path: value for value, path in re.findall(r"^([0-9a-f]{64}) [ *](\S+)$", text, re.MULTILINE)}
@@ -102,7 +101,7 @@ def _mirrored(wanted: Iterable[str], mirror: str, partial: Path) -> dict[str, tu
     return {path: (f"{base}/{path}", f"sha256:{hashes[path]}") for path in wanted}
 
 
-def _fetch(path: Path, address: str, known_hash: str | None, limit: int = SIZE_LIMIT) -> None:
+def _fetch(path: Path, address: str, known_hash: str | None) -> None:
     """One file, checked, at `path`; a file that is already there is kept if its hash is known and right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -115,9 +114,9 @@ def _fetch(path: Path, address: str, known_hash: str | None, limit: int = SIZE_L
         if address.startswith(("http://", "https://")):
             from mmvae.data import http  # here, so that a mirror in a folder needs neither it nor what it imports
 
-            http.download(path, address, known_hash, limit)
+            http.download(path, address, known_hash)
         else:
-            _copy(path, address, known_hash, limit)
+            _copy(path, address, known_hash)
     except FileError:
         raise
     except ValueError as error:
@@ -128,15 +127,13 @@ def _fetch(path: Path, address: str, known_hash: str | None, limit: int = SIZE_L
         ) from error
 
 
-def _copy(path: Path, source: str, known_hash: str | None, limit: int) -> None:
+def _copy(path: Path, source: str, known_hash: str | None) -> None:
     """A file from a mirror in a folder."""
     try:
         original = Path(source).open("rb")  # noqa: SIM115
     except OSError as error:
         raise ValueError(error) from error
     with original, atomic(path) as temporary:
-        if os.fstat(original.fileno()).st_size > limit:
-            raise ValueError(f"it has more than {limit} bytes")
         with temporary.open("wb") as file:
             shutil.copyfileobj(original, file)
         _check(temporary, known_hash)

@@ -1,0 +1,108 @@
+"""A dvc.lock that a kill cut off comes back from git; nothing else is touched."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from dvc.lock import make_lock
+
+from stages import recover
+
+HASHES = "      hash: md5\n      md5: {}\n      size: 9\n"
+STAGE = """\
+  {name}:
+    cmd: python -m stages.{name}
+    deps:
+{deps}    params:
+      params.yaml:
+        a.b: 1
+    outs:
+{outs}"""
+
+
+def written(*names: str) -> str:
+    """A dvc.lock of stages that each read two files and write two."""
+
+    def files(*paths: str) -> str:
+        return "".join(f"    - path: {path}\n{HASHES.format('0' * 32)}" for path in paths)
+
+    stages = [STAGE.format(name=n, deps=files(f"{n}.py", "b"), outs=files(f"{n}/1", f"{n}/2")) for n in names]
+    return "schema: '2.0'\nstages:\n" + "".join(stages)
+
+
+WHOLE = written("first", "second", "third")
+
+
+@pytest.fixture
+def lock(tmp_path, monkeypatch):
+    """A committed dvc.lock in a project where DVC has run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    path = tmp_path / "dvc.lock"
+    path.write_text(WHOLE)
+    for command in (["init", "-q"], ["add", "dvc.lock"]):
+        subprocess.run(["git", *command], check=True)
+    return path
+
+
+def test_a_lock_that_is_cut_off_anywhere_in_a_stage(lock, capsys):
+    cut_file = lock.parent / ".dvc/tmp/dvc.lock.cut"
+    begin, end = WHOLE.index("  second:"), WHOLE.index("  third:")
+    words = [word.end() for word in re.finditer(r"\n|\S+", WHOLE[begin:end])][:-1]
+    for cut in [0, begin // 2, *(begin + word for word in random.Random(0).sample(words, 40))]:
+        lock.write_text(WHOLE[:cut])
+        recover.main()
+        assert "dvc.lock was cut off by a kill: restored from git" in capsys.readouterr().out, WHOLE[:cut][-80:]
+        assert lock.read_text() == WHOLE
+        assert cut_file.read_text() == WHOLE[:cut]
+
+
+def test_a_lock_that_is_not_in_git(lock, capsys):
+    subprocess.run(["git", "rm", "-q", "--cached", "dvc.lock"], check=True)
+    recover.main()
+    assert lock.read_text() == WHOLE
+    lock.write_text(WHOLE[:-1])
+    recover.main()
+    assert "removed" in capsys.readouterr().out
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("text", [WHOLE, written("first"), written("first", "other"), written("third", "new")])
+def test_a_whole_lock_is_left_alone(lock, text, capsys):
+    lock.write_text(text)
+    (lock.parent / ".dvc/tmp/rwlock").write_text("{}")
+    recover.main()
+    assert lock.read_text() == text
+    assert capsys.readouterr().out == ""
+
+
+def test_a_merge_conflict_is_left_alone(lock):
+    text = f"<<<<<<< HEAD\n{WHOLE}=======\n{written('first')}>>>>>>> other\n"
+    lock.write_text(text)
+    with pytest.raises(SystemExit, match=r"dvc\.lock has merge conflicts: keep one side"):
+        recover.main()
+    assert lock.read_text() == text
+
+
+def test_a_list_of_locks_that_is_cut_off(lock, capsys):
+    path = lock.parent / ".dvc/tmp/rwlock"
+    path.write_text(json.dumps({"write": {"a": 1}})[:-1])
+    recover.main()
+    assert "rwlock was cut off by a kill: removed" in capsys.readouterr().out
+    assert not path.exists()
+
+
+def test_a_lock_that_is_being_written(lock):
+    """A DVC that runs beside holds its lock while it writes."""
+    with make_lock(".dvc/tmp/lock", tmp_dir=".dvc/tmp"):
+        lock.write_text(WHOLE[:99])
+        waiting = subprocess.Popen([sys.executable, recover.__file__])
+        time.sleep(1)
+        assert waiting.poll() is None
+        lock.write_text(WHOLE)
+    assert waiting.wait(30) == 0
+    assert lock.read_text() == WHOLE
