@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 
-from mmvae import extractor, gallery, models
+from mmvae import extractor, models
 from mmvae.config import CAPTIONS
 from mmvae.data import text
 from mmvae.evaluation.captioned import features_of, generate
+from mmvae.figures import gallery
 from mmvae.files import atomic
 from stages import arguments, inputs, run
 

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from mmvae import figures
-from mmvae.caption_figures import Caption, Cell, Picture, captioned
 from mmvae.config import CAPTIONS, PIXELS
 from mmvae.data import text
+from mmvae.figures import grids
+from mmvae.figures.captions import Caption, Cell, Picture, captioned
 from stages import arguments, inputs, run
 
 EXAMPLES, COLUMNS = 9, 3
@@ -27,7 +27,7 @@ def main() -> None:
         for i in chosen
     ]
     title = f"{name}: training images and one of the ten captions of each (Figure 6)"
-    figures.save(f"plots/{name}/figure6_pairs.png", captioned([("", cells)], title, COLUMNS))
+    grids.save(f"plots/{name}/figure6_pairs.png", captioned([("", cells)], title, COLUMNS))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mmvae import config, figures
+from mmvae import config
+from mmvae.figures import grids
 from mmvae.files import read_arrays
 from stages import arguments, run
 
@@ -19,7 +20,7 @@ def main() -> None:
         (modality, prepared[f"{modality}/train/images"][pairs[f"train/{modality}"][chosen]] / 255)
         for modality in modalities
     ]
-    figures.save(f"plots/{name}/figure3_pairs.png", figures.pairs(*panels, f"Example pairs of {name} (Figure 3)"))
+    grids.save(f"plots/{name}/figure3_pairs.png", grids.pairs(panels, f"Example pairs of {name} (Figure 3)"))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import torch
 
-from mmvae import figures, models
+from mmvae import models
 from mmvae.evaluation import generation
+from mmvae.figures import grids
 from stages import arguments, run
 
 SIDE, SAMPLES_SIDE = 8, 3
@@ -16,15 +17,13 @@ def main() -> None:
         model = models.load(f"models/{given.set}/{name}/{given.seed}.safetensors")
         generator = torch.Generator().manual_seed(given.seed)
         drawn = generation.from_prior(model, SIDE**2, SAMPLES_SIDE**2, generator)
-        joined = {target: figures.blocks(samples, SAMPLES_SIDE) for target, (_, samples) in drawn.items()}
+        joined = {t: grids.blocks(samples, SAMPLES_SIDE) for t, (mean, samples) in drawn.items() if mean.ndim == 4}
         panels.append([(f"{name}: {t}", images.reshape(SIDE, SIDE, *images.shape[1:])) for t, images in joined.items()])
     title = (
         f"{given.set}: the {SIDE**2} draws of {given.figure}_prior_means.png, nine likelihood samples of each\n"
         "(the noise is the likelihood's own: its scale is of the order of the pixels' range)"
     )
-    figures.save(
-        f"plots/{given.set}/{given.figure}_prior_samples.png", figures.grids(panels, title, scale=1.9), colours=16
-    )
+    grids.save(f"plots/{given.set}/{given.figure}_prior_samples.png", grids.grids(panels, title, scale=1.9), colours=16)
 
 
 if __name__ == "__main__":

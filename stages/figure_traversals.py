@@ -2,8 +2,9 @@
 
 import torch
 
-from mmvae import config, figures, models
+from mmvae import config, models
 from mmvae.evaluation import generation
+from mmvae.figures import curves, grids
 from stages import arguments, inputs, run
 
 STEPS = 11
@@ -22,16 +23,20 @@ def main() -> None:
     for source in config.DIGIT_SETS[given.set]:
         moved = generation.traverse(model, one, source, STEPS, REACH)
         title = f"{given.set}: latents of a test '{digits[0]}' of {source}, moved by -5..+5 prior standard deviations"
-        figure = figures.grids(
-            [[(f"into {name}", images) for name, images in moved.items()]], title, labels, steps, scale=1.35
+        figure = grids.grids(
+            [[(f"into {name}", values) for name, values in moved.items() if values.ndim == 5]],
+            title,
+            labels,
+            steps,
+            scale=1.35,
         )
-        figures.save(
+        grids.save(
             f"plots/{given.set}/figure5_traversal_{config.DIGIT_SETS[given.set][source]}.png", figure, colours=256
         )
     to_prior, between = generation.divergences(model, test)
-    title = f"{given.set}, mmvae_loose: what each latent encodes, and for whom"
-    figures.save(
-        f"plots/{given.set}/figure5_divergences.png", figures.latent_divergences(to_prior, between, prior_std, title)
+    title = f"{given.set}, mmvae_loose: what each latent encodes of each modality (Figure 5)"
+    grids.save(
+        f"plots/{given.set}/figure5_divergences.png", curves.latent_divergences(to_prior, between, prior_std, title)
     )
 
 
