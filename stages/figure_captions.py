@@ -9,7 +9,7 @@ from mmvae.evaluation.captioned import generate
 from mmvae.figures import gallery, grids
 from stages import arguments, inputs, run
 
-EXAMPLES, SAMPLES, DRAWS = 18, 4, 9
+EXAMPLES, SAMPLES, DRAWS = 12, 4, 6
 OF_TEXT = {"figure11_captions"}  # a small palette keeps the file small
 MODELS = {"MMVAE": "mmvae", "MVAE": "mvae"}
 

@@ -23,7 +23,7 @@ COLUMN = 3.68  # holds two pictures, or one and its captions
 PICTURE, FRAME, GAP = 1.28, 0.03, 0.12  # two dots for each of 64 pixels
 STEP = PICTURE + GAP
 LETTER, LINE = 0.07, 0.16  # of captions: at 8.5 points letters are seven dots wide
-HEADING, TITLE = 0.24, 0.26  # a line of each
+HEADING, TITLE = 0.28, 0.26  # a line of each
 WORDS = {"family": "monospace", "fontsize": 8.5}
 GIVEN, MADE, DIFFERENT = "black", "tab:blue", "tab:red"
 
