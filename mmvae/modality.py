@@ -29,6 +29,9 @@ class Likelihood(Protocol):
     def mode(self, predicted: Tensor) -> Tensor:
         """The most probable x."""
 
+    def sample(self, predicted: Tensor, generator: torch.Generator) -> Tensor:
+        """One draw of x."""
+
 
 @dataclass(frozen=True)
 class LaplaceLikelihood:

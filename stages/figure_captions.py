@@ -9,7 +9,7 @@ from mmvae.evaluation.captioned import generate
 from mmvae.figures import gallery, grids
 from stages import arguments, run
 
-EXAMPLES, SAMPLES, DRAWS = 18, 4, 9
+EXAMPLES, SAMPLES, DRAWS = 12, 4, 6
 OF_TEXT = {"figure11_captions"}  # a small palette keeps the file small
 MODELS = {"MMVAE": "mmvae", "MVAE": "mvae"}
 
@@ -26,7 +26,7 @@ def main() -> None:
 
     def show(trained: model.MultimodalVAE, positions: np.ndarray) -> gallery.Shown:
         made = generate(trained, test.of(positions), DRAWS, torch.Generator(device).manual_seed(given.seed))
-        return gallery.Shown.of(hall, pixels[positions], tokens[positions], made)
+        return hall.show(pixels[positions], tokens[positions], made)
 
     loaded = {
         name: model.load(f"models/{given.set}/{key}_{image}/{given.seed}.safetensors") for name, key in MODELS.items()
@@ -35,13 +35,13 @@ def main() -> None:
     several = {name: show(one, np.repeat(chosen, SAMPLES)) for name, one in loaded.items()}
     title = f"{given.set}, {image}"
     pictures = {
-        "figure7_overview": gallery.overview(shown["MMVAE"], image, f"{title}: MMVAE (Figure 7)"),
-        "figure10_images": gallery.reconstructions(shown, image, f"{title}: reconstructed images (Figure 10)"),
+        "figure7_overview": gallery.overview(shown["MMVAE"], f"{title}: MMVAE (Figure 7)"),
+        "figure10_images": gallery.reconstructions(shown, f"{title}: reconstructed images (Figure 10)"),
         "figure11_captions": gallery.caption_reconstructions(shown, f"{title}: reconstructed captions (Figure 11)"),
-        "figure12_cross": gallery.crossings(several["MMVAE"], image, SAMPLES, f"{title}: MMVAE (Figure 12)"),
-        "figure12_cross_mvae": gallery.crossings(several["MVAE"], image, SAMPLES, f"{title}: MVAE, as Figure 12"),
-        "figure13_overview": gallery.overview(shown["MVAE"], image, f"{title}: MVAE (Figure 13)"),
-        "figure14_both": gallery.from_both(shown, image, f"{title}: both modalities given (Figure 14)"),
+        "figure12_cross": gallery.crossings(several["MMVAE"], SAMPLES, f"{title}: MMVAE (Figure 12)"),
+        "figure12_cross_mvae": gallery.crossings(several["MVAE"], SAMPLES, f"{title}: MVAE, as Figure 12"),
+        "figure13_overview": gallery.overview(shown["MVAE"], f"{title}: MVAE (Figure 13)"),
+        "figure14_both": gallery.from_both(shown, f"{title}: both modalities given (Figure 14)"),
     }
     for name, figure in pictures.items():
         grids.save(f"plots/{given.set}/{image}/{name}.png", figure, colours=16 if name in OF_TEXT else None)

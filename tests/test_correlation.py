@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mmvae import gallery
 from mmvae.data import birds, text
 from mmvae.evaluation import attributes, captioned, cca, correlation
 from mmvae.evaluation.captioned import BOTH, JOINT, Collection
+from mmvae.figures import gallery
 
 IMAGES, EACH = 60, 10
 VOCABULARY = [*text.SPECIALS, *sorted({w for p in birds.PATTERNS for w in p.split() if "{" not in w}), *"abcdef"]

@@ -213,7 +213,7 @@ def test_divergences_are_those_of_the_posteriors():
     expected = torch.distributions.kl_divergence(known[0], prior).mean(0).detach().numpy()
     np.testing.assert_allclose(to_prior["a"], expected, rtol=1e-4, atol=1e-6)
     both = [torch.distributions.kl_divergence(known[i], known[1 - i]).mean(0) for i in range(2)]
-    np.testing.assert_allclose(between, (sum(both) / 2).detach().numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(between["a", "b"], (sum(both) / 2).detach().numpy(), rtol=1e-4, atol=1e-6)
     assert isinstance(a, Laplace)
 
 

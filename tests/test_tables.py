@@ -1,9 +1,9 @@
-"""Tables over seeds, and the pictures' building blocks."""
+"""Tables over seeds."""
 
 import numpy as np
 import pytest
 
-from mmvae import figures, report, tables
+from mmvae import report, tables
 
 
 def test_summaries_over_seeds():
@@ -80,44 +80,6 @@ def test_the_report_prints_what_the_tables_hold():
     assert report.nats({"mean": -1.234, "std": None}, 2) == "-1.23"
     loose = {"joint": summary, "cross": {"mnist_to_svhn": {"mean": 0.7, "std": None}}}
     assert report.table5({"loose": loose, "tight": loose}).splitlines()[2] == "| loose | 45.6 +- 1.2 | 70.0 |"
-
-
-def test_mosaic_places_images_in_reading_order():
-    images = np.zeros((1, 2, 1, 2, 2))
-    images[0, 1] = 0.5
-    picture = figures.mosaic(images)
-    assert picture.shape == (2, 4 + figures.GAP, 3)
-    assert (picture[:, :2] == 0).all()
-    assert (picture[:, 2 : 2 + figures.GAP] == 1).all()
-    assert (picture[:, 2 + figures.GAP :] == 0.5).all()
-
-
-def test_blocks_join_in_reading_order():
-    images = np.arange(4).reshape(1, 4, 1, 1, 1) * np.ones((1, 4, 1, 2, 2))
-    joined = figures.blocks(images, 2)[0, 0]
-    np.testing.assert_array_equal(joined[::2, ::2], [[0, 1], [2, 3]])
-
-
-def test_figures_are_byte_stable(tmp_path):
-    images = np.random.default_rng(0).random((2, 3, 3, 4, 4))
-    for name in ("first", "second"):
-        figure = figures.grids([[("noise", images)]], "title", ["a", "b"], ["1", "2", "3"])
-        figures.save(tmp_path / f"{name}.png", figure, colours=16)
-    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
-
-
-def test_curves_of_runs_with_other_modalities():
-    def rows(**extra):
-        return [{"pairs": n, "bound_train": -n, "bound_validation": -n, "ess": 1.0, **extra} for n in (1, 2)]
-
-    curves = {
-        "mmvae_loose": rows(kl_a=1, kl_b=2, share_a=0.4, share_b=0.6),
-        "vae_grey": rows(kl_a=1, share_a=1.0),
-        "vae_colour": rows(kl_b=1, share_b=1.0),
-    }
-    figure = figures.training_curves(curves, "title")
-    assert sum(panel.get_visible() for panel in figure.axes) == 6
-    figures.plt.close(figure)
 
 
 def captioned(value, keys, seeds=(0, 1)):

@@ -1,6 +1,11 @@
-"""The images that the figures show: drawn from the prior, reconstructed, generated across modalities, traversed."""
+"""What the figures show: draws from the prior, generation across modalities, traversals, divergences of posteriors.
+
+Models have any number of modalities of any kind: pixels (N, C, H, W), features (N, F), words (N, T).
+"""
 
 from __future__ import annotations
+
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -10,36 +15,37 @@ from mmvae.distributions import draws
 from mmvae.model import Inputs, MultimodalVAE
 
 
-def _array(images: Tensor) -> np.ndarray:
-    return images.cpu().numpy()
+def _array(values: Tensor) -> np.ndarray:
+    return values.cpu().numpy()
 
 
 @torch.no_grad()
 def from_prior(
     model: MultimodalVAE, count: int, samples: int, generator: torch.Generator
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Predicted means (count, C, H, W) and likelihood samples (count, samples, C, H, W) of the same prior draws."""
+    """Predicted means (count, ...) and likelihood samples (count, samples, ...) of the same prior draws."""
     z = draws(model.prior(), count, generator)
     result = {}
     for name, modality in model.modalities.items():
-        mean = model.decode(name, z)
-        drawn = modality.likelihood.sample(mean[:, None].expand(-1, samples, -1, -1, -1), generator)
-        result[name] = (_array(mean), _array(drawn))
+        predicted = modality.decoder(z)
+        repeated = predicted[:, None].expand(-1, samples, *predicted.shape[1:])
+        drawn = modality.likelihood.sample(repeated, generator)
+        result[name] = (_array(modality.likelihood.mode(predicted)), _array(drawn))
     return result
 
 
 @torch.no_grad()
 def across(model: MultimodalVAE, x: Inputs, source: str, generator: torch.Generator) -> dict[str, np.ndarray]:
-    """The mean of every modality (n, C, H, W), from one posterior sample given the modality `source`."""
+    """The mean of every modality (n, ...), from one posterior sample given the modality `source`."""
     z = model.posterior({source: x[source]}).sample_one(generator)
     return {name: _array(model.decode(name, z)) for name in model.modalities}
 
 
 @torch.no_grad()
 def traverse(model: MultimodalVAE, x: Inputs, source: str, steps: int, reach: float = 5.0) -> dict[str, np.ndarray]:
-    """Each latent moved over -reach..+reach prior standard deviations around the mean embedding of one image.
+    """Each latent moved over -reach..+reach prior standard deviations around the mean embedding of one input.
 
-    `x[source]` (1, C, H, W). Returns predicted means (D, steps, C, H, W) of every modality.
+    `x[source]` (1, ...). Returns predicted means (D, steps, ...) of every modality.
     """
     centre = model.posterior({source: x[source]}).experts.loc[0, 0]
     offsets = torch.linspace(-reach, reach, steps, dtype=centre.dtype, device=centre.device)
@@ -49,12 +55,15 @@ def traverse(model: MultimodalVAE, x: Inputs, source: str, steps: int, reach: fl
 
 
 @torch.no_grad()
-def divergences(model: MultimodalVAE, x: Inputs) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """KL of each modality's posterior to the prior, and the symmetric KL between the first two, per latent: (D,).
+def divergences(model: MultimodalVAE, x: Inputs) -> tuple[dict[str, np.ndarray], dict[tuple[str, str], np.ndarray]]:
+    """KL of each modality's posterior to the prior, and the symmetric KL of every pair of modalities: (D,) each.
 
-    Means over the pairs `x`, in nats; the symmetric KL is the mean of the two directions.
+    Means over the pairs `x`, in nats a latent; the symmetric KL is the mean of the two directions.
     """
-    experts = [model.posterior({name: image}).experts for name, image in x.items()]
-    to_prior = {name: expert.kl(model.prior()).mean((0, 1)) for name, expert in zip(x, experts, strict=True)}
-    between = (experts[0].kl(experts[1]) + experts[1].kl(experts[0])).mean((0, 1)) / 2
-    return {name: _array(value) for name, value in to_prior.items()}, _array(between)
+    experts = {name: model.posterior({name: values}).experts for name, values in x.items()}
+    to_prior = {name: _array(expert.kl(model.prior()).mean((0, 1))) for name, expert in experts.items()}
+    between = {
+        (a, b): _array((experts[a].kl(experts[b]) + experts[b].kl(experts[a])).mean((0, 1)) / 2)
+        for a, b in combinations(experts, 2)
+    }
+    return to_prior, between
