@@ -38,5 +38,3 @@ class ToFewChannels(nn.ConvTranspose2d):
         rows = phases.reshape(n, height, width, 2, 2 * outside).transpose(2, 3)
         image = rows.reshape(n, 2 * height, 2 * width, outside)[:, 1:-1, 1:-1]
         return image.permute(0, 3, 1, 2)
-
-

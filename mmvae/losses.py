@@ -48,8 +48,11 @@ class Phase:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a model's phases may depend on besides its own options: the shared objective, K and the hardware."""
+    """What a model's phases may depend on besides its own options: objective, K and the hardware.
 
-    objective: str
-    particles: int
+    objective and particles are None for a run that neither shares nor names them.
+    """
+
+    objective: str | None
+    particles: int | None
     device: torch.device

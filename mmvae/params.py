@@ -75,7 +75,9 @@ class _Loader(yaml.SafeLoader):
 def _plain(loader: _Loader, node: yaml.ScalarNode) -> int | float:
     """A number that YAML 1.1, which PyYAML reads, and 1.2, which DVC reads, agree on."""
     if not re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?|[-+]?\.(inf|nan)", node.value):
-        raise ParamsError(f"line {node.start_mark.line + 1}: {node.value} is not the same number to every reader of YAML")
+        raise ParamsError(
+            f"line {node.start_mark.line + 1}: {node.value} is not the same number to every reader of YAML"
+        )
     kind = "int" if node.tag.endswith("int") else "float"
     return getattr(yaml.SafeLoader, f"construct_yaml_{kind}")(loader, node)
 
@@ -91,7 +93,7 @@ def load(path: str | Path = "params.yaml") -> dict:
         ParamsError: the file is missing, is no YAML, or has a key twice.
     """
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a safe loader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ParamsError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):

@@ -7,11 +7,12 @@ that it sees: `mmvae_features`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from mmvae import registry
+from mmvae.objectives import OBJECTIVES
 from mmvae.params import ParamsError, Section, check, whole
 
 CAPTIONS = "captions"
@@ -22,12 +23,14 @@ Particles = whole(1, 1000)
 class Entry(Section):
     """What a run is: its model, and what differs from the parameters of its data set. Other keys are the model's own.
 
-    kinds: of the modalities that it sees; all by default. particles: K. train, networks: replace single parameters.
+    kinds: of the modalities that it sees; all by default. objective, particles (K): instead of the shared ones. train,
+    networks: replace single parameters.
     """
 
     model_config = ConfigDict(extra="allow")
     model: str
     kinds: list[str] | None = None
+    objective: Literal[OBJECTIVES] | None = None
     particles: Particles | None = None
     train: dict[str, Any] = Field(default_factory=dict)
     networks: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -40,21 +43,26 @@ class Entry(Section):
 
 @dataclass(frozen=True)
 class Run:
-    """One entry on one data set. kinds: modality -> kind, of the modalities that the run sees."""
+    """One entry on one data set. kinds: modality -> kind, of the modalities that it sees. shared: their objective."""
 
     data_set: str
     name: str
     entry: Entry
     kinds: dict[str, str]
+    shared: bool
 
     @property
     def modules(self) -> list[str]:
         """The modules of its model and kinds."""
         return [f"mmvae.models.{self.entry.model}", *(f"mmvae.kinds.{kind}" for kind in self.kinds.values())]
 
-    def particles(self, params: dict) -> int:
-        """K of each expert."""
-        return self.entry.particles or params["particles"][self.data_set]
+    def objective(self, params: dict) -> str | None:
+        """The run's own or, if it shares one, the shared objective."""
+        return self.entry.objective or (params["objective"] if self.shared else None)
+
+    def particles(self, params: dict) -> int | None:
+        """K of each expert: the run's own or, with the shared objective, the data set's."""
+        return self.entry.particles or (params["particles"][self.data_set] if self.shared else None)
 
     def train(self, params: dict) -> dict:
         """How long and how fast: the data set's budget, the optimiser's parameters, and what the run replaces."""
@@ -80,13 +88,13 @@ def of_set(params: dict, data_set: str) -> dict[str, Run]:
         for name, content in entries.items():
             entry = _checked(content, f"{at}.{group}.{name}")
             if data.FAMILY == "captions":
-                runs = _on_images(name, entry, group == "alone", params["caption_images"], data_set)
+                seen = _on_images(name, group == "alone", params["caption_images"])
             else:
-                runs = [Run(data_set, name, entry, _seen(entry, data.MODALITIES))]
-            for run in runs:
-                if run.name in found:
-                    raise ParamsError(f"{at}.{group}.{name}: there is another run {run.name!r}")
-                found[run.name] = run
+                seen = {name: _seen(entry, data.MODALITIES)}
+            for run, kinds in seen.items():
+                if run in found:
+                    raise ParamsError(f"{at}.{group}.{name}: there is another run {run!r}")
+                found[run] = Run(data_set, run, entry, kinds, shared=group != "own_objective")
     return found
 
 
@@ -115,10 +123,8 @@ def _seen(entry: Entry, modalities: dict[str, str]) -> dict[str, str]:
     return {name: kind for name, kind in modalities.items() if entry.kinds is None or kind in entry.kinds}
 
 
-def _on_images(name: str, entry: Entry, alone: bool, images: list[str], data_set: str) -> list[Run]:
-    """An entry on every kind of image, with captions; or, `alone`, on every kind of image and on captions."""
+def _on_images(name: str, alone: bool, images: list[str]) -> dict[str, dict[str, str]]:
+    """Run -> kinds: every kind of image, with captions; or, `alone`, every kind of image, and captions."""
     if alone:
-        kinds = {image: {image: image} for image in (*images, CAPTIONS)}
-    else:
-        kinds = {image: {CAPTIONS: CAPTIONS, image: image} for image in images}
-    return [Run(data_set, f"{name}_{image}", entry, seen) for image, seen in kinds.items()]
+        return {f"{name}_{kind}": {kind: kind} for kind in (*images, CAPTIONS)}
+    return {f"{name}_{image}": {CAPTIONS: CAPTIONS, image: image} for image in images}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+import torch
 
 from mmvae import params, registry, runs
 from mmvae.data.pairing import PairingSettings
@@ -19,6 +23,7 @@ from mmvae.model import Latents
 from mmvae.objectives import OBJECTIVES
 from mmvae.params import ParamsError, Section, Seed, several
 from mmvae.training.loop import Budget
+from mmvae.training.run import phases_of
 
 PARTICLES_AT_ONCE = 1_000_000  # of a batch, from each expert: more fit into no memory of today
 OF_SETS: dict[str, dict[str, type[Section] | None]] = {  # family of data sets -> section -> its class
@@ -108,12 +113,12 @@ def _check_set(content: dict, data_set: str) -> None:
     for run in runs.of_set(content, data_set).values():
         budget = params.check(Budget, run.train(content), f"train.{data_set}")
         _check_networks({"latents": 1} | run.networks(content), data, f"networks.{data_set}")
-        if run.particles(content) * budget.batch_size > PARTICLES_AT_ONCE:
-            most = PARTICLES_AT_ONCE // budget.batch_size
-            raise ParamsError(
-                f"particles.{data_set} is {run.particles(content)}: at most {most}, because "
-                f"train.{data_set}.batch_size is {budget.batch_size}"
-            )
+        particles, most = run.particles(content) or 1, PARTICLES_AT_ONCE // budget.batch_size
+        if particles > most:
+            because = f"train.{data_set}.batch_size is {budget.batch_size}"
+            raise ParamsError(f"particles.{data_set} is {particles}: at most {most}, because {because}")
+        with _naming(f"run {run.name} of {data_set}"):
+            phases_of(run, content, torch.device("cpu"))
     if data.FAMILY == "captions":
         # The vectors of sentences have one direction less than those of words: smooth inverse frequency removes it.
         dimensions = content["fasttext"][data_set]["dimensions"]
@@ -123,6 +128,15 @@ def _check_set(content: dict, data_set: str) -> None:
                 f"cca.{data_set}.components is {components}: at most {dimensions - 1}, because "
                 f"fasttext.{data_set}.dimensions is {dimensions}"
             )
+
+
+@contextmanager
+def _naming(run: str) -> Iterator[None]:
+    """Say which run an error is about."""
+    try:
+        yield
+    except ParamsError as error:
+        raise ParamsError(f"{run}: {error}") from None
 
 
 def _check_networks(content: dict, data: Any, at: str) -> None:

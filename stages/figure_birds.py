@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from mmvae.figures.captions import Caption, Cell, Picture, captioned
 
 from mmvae.data import text
 from mmvae.data.prepared import CAPTIONS, PIXELS, CaptionedPairs, images_of
 from mmvae.figures import grids
+from mmvae.figures.captions import Caption, Cell, Picture, captioned
 from stages import arguments, run
 
 EXAMPLES, COLUMNS = 9, 3

@@ -21,7 +21,6 @@ PAIRS_AT_ONCE = 500
 BOTH, JOINT = "both", "joint"
 
 
-
 class CaptionSettings(Section):
     """joint_samples: prior draws."""
 
@@ -90,6 +89,7 @@ class Collection:
     @classmethod
     def of(cls, features: np.ndarray | None, tokens: np.ndarray | None, vocabulary: list[str]) -> Collection:
         return cls(features, tokens, None if tokens is None else text.words(tokens, vocabulary))
+
 
 def collections(made: Made, features: dict[str, np.ndarray], vocabulary: list[str]) -> dict[str, Collection]:
     """What was made given each view."""

@@ -13,7 +13,7 @@ from mmvae.distributions import Family, laplace_from_logits
 from mmvae.losses import Noise, Phase, Setting
 from mmvae.model import Inputs, ModelConfig, MultimodalVAE
 from mmvae.objectives import Estimate, Screen
-from mmvae.params import Section
+from mmvae.params import ParamsError, Section
 from mmvae.training.device import fast_dtype
 
 POSTERIOR_SCALE_MINIMUM = 1e-6  # as released
@@ -81,10 +81,15 @@ class ImportanceElbo(ImportanceWeighted):
 
 
 def phases(options: Options, setting: Setting) -> list[Phase]:
-    """One phase, under the shared objective, with the screen that suits the hardware.
+    """One phase, under the run's objective, with the screen that suits the hardware.
 
     On a GPU the number of particles kept is fixed, as its graph needs; on a CPU it follows the weights.
+
+    Raises:
+        ParamsError: the run has no objective or no number of particles.
     """
+    if setting.objective is None or setting.particles is None:
+        raise ParamsError("a run of this model under own_objective needs `objective` and `particles`")
     if setting.objective == "importance_elbo":
         return [Phase(ImportanceElbo(setting.objective, options.bound, setting.particles))]
     rows = ROWS_PER_EXPERT if setting.device.type == "cuda" else None

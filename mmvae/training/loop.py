@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -13,8 +12,8 @@ from mmvae import objectives
 from mmvae.data.pairs import Pairs
 from mmvae.losses import Loss
 from mmvae.model import MultimodalVAE
-from mmvae.processes import ALONE, Processes, ProcessesError
 from mmvae.params import Section, real, whole
+from mmvae.processes import ALONE, Processes, ProcessesError
 from mmvae.training.batches import shuffled_batches
 from mmvae.training.checkpoints import Checkpoint, Progress
 from mmvae.training.updates import GraphedUpdate, Update, adam, restart

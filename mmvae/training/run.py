@@ -35,7 +35,7 @@ def model_config(run: Run, params: dict, pairs: LabelledPairs | CaptionedPairs) 
 def phases_of(run: Run, params: dict, device: torch.device) -> list[Phase]:
     """How the run's model is trained."""
     found = registry.find("models", run.entry.model)
-    setting = Setting(params["objective"], run.particles(params), device)
+    setting = Setting(run.objective(params), run.particles(params), device)
     return found.phases(check(found.Options, run.entry.options), setting)
 
 

@@ -67,6 +67,4 @@ def latent_accuracy(
 
 def measure(model: MultimodalVAE, test: DigitTest) -> dict:
     """Table 1's numbers."""
-    return latent_accuracy(
-        model, test.training, test.training_digits, test.values, test.digits, test.seed
-    )
+    return latent_accuracy(model, test.training, test.training_digits, test.values, test.digits, test.seed)
