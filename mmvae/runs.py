@@ -7,12 +7,11 @@ that it sees: `mmvae_features`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from mmvae import registry
-from mmvae.objectives import OBJECTIVES
 from mmvae.params import ParamsError, Section, check, whole
 
 CAPTIONS = "captions"
@@ -30,7 +29,7 @@ class Entry(Section):
     model_config = ConfigDict(extra="allow")
     model: str
     kinds: list[str] | None = None
-    objective: Literal[OBJECTIVES] | None = None
+    objective: str | None = None
     particles: Particles | None = None
     train: dict[str, Any] = Field(default_factory=dict)
     networks: dict[str, dict[str, Any]] = Field(default_factory=dict)

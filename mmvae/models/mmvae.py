@@ -88,8 +88,9 @@ def phases(options: Options, setting: Setting) -> list[Phase]:
     Raises:
         ParamsError: the run has no objective or no number of particles.
     """
-    if setting.objective is None or setting.particles is None:
-        raise ParamsError("a run of this model under own_objective needs `objective` and `particles`")
+    if setting.objective not in objectives.OBJECTIVES or setting.particles is None:
+        known = ", ".join(objectives.OBJECTIVES)
+        raise ParamsError(f"the run needs `particles`, and an `objective` of {known}; it has {setting.objective}")
     if setting.objective == "importance_elbo":
         return [Phase(ImportanceElbo(setting.objective, options.bound, setting.particles))]
     rows = ROWS_PER_EXPERT if setting.device.type == "cuda" else None
