@@ -1,44 +1,47 @@
-"""dvc.yaml itself: what each stage lists is exactly what it imports, reads and uses."""
+"""dvc.yaml itself: what each parameter reruns, what each line of code reruns, and what a new run adds."""
 
 import copy
-import csv
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import ROOT
 from dvc.repo import Repo
-from imports import closure
+
+from mmvae import closure, params, runs
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-CONSTANT = "data/params_checked.txt"
 
 
 def module(stage: dict) -> str:
     return re.search(r"-m (stages\.\w+)", stage["cmd"]).group(1)
 
 
-def paths(entries: list) -> list[str]:
-    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_deps_are_exactly_the_modules_imported(name):
-    stage = STAGES[name]
-    listed = {path for path in stage["deps"] if path.endswith(".py")}
-    assert listed == closure(module(stage))
-
-
-@pytest.mark.parametrize("name", [name for name in STAGES if name != "check_params"])
-def test_every_stage_waits_for_the_check(name):
-    assert CONSTANT in STAGES[name]["deps"]
+def test_dvc_yaml_can_be_read_in_one_sitting():
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 480
 
 
 def test_every_stage_module_is_used():
-    modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "inputs", "runs", "recover"}
+    modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "recover"}
     assert modules == {module(stage).removeprefix("stages.") for stage in STAGES.values()}
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "code"])
+def test_every_stage_depends_on_its_own_code(name):
+    own = module(STAGES[name]).removeprefix("stages.")
+    assert {f"code/{own}.txt", f"code/${{item.set}}/{own}.txt"} & set(STAGES[name]["deps"])
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_who_loads_weights_depends_on_the_code_of_their_run(name):
+    deps = STAGES[name]["deps"]
+    loaded = {path.split("/")[-2] for path in deps if path.startswith("models/") and not path.endswith("_epochs")}
+    loaded = {run for run in loaded if run != "${item.set}"}  # classifiers and extractor
+    assert all(f"code/${{item.set}}/runs/{run}.txt" in deps for run in loaded)
 
 
 def test_metrics_and_plots_are_in_git():
@@ -47,13 +50,13 @@ def test_metrics_and_plots_are_in_git():
             assert next(iter(entry.values()))["cache"] is False
 
 
-MMVAE = {"train_mmvae@loose", "train_mmvae@tight", "evaluate@mmvae_loose", "evaluate@mmvae_tight"}
-MVAE = {"train_mvae@poe", "train_mvae@moe", "evaluate@mvae_poe", "evaluate@mvae_moe"}
-VAE = {"train_vae@grey", "train_vae@colour", "evaluate@vae_grey", "evaluate@vae_colour"}
+MMVAE = {"train@mmvae", "train@mmvae_tight", "evaluate@mmvae", "evaluate@mmvae_tight"}
+MVAE = {"train_own@mvae", "train_own@mvae_moe", "evaluate_own@mvae", "evaluate_own@mvae_moe"}
+VAE = {"train@vae_grey", "train@vae_colour", "evaluate@vae_grey", "evaluate@vae_colour"}
 CURVES = {"figure_curves", "figure_learning"}
 EVALUATIONS = {name for name in MMVAE | MVAE | VAE if name.startswith("evaluate")}
-OF_MMVAE_AND_VAE = MMVAE | VAE | {"tables", "figure4", "figure4_samples", "figure5", "figure8"} | CURVES
-OF_MVAE = MVAE | {"tables", "figure4", "figure4_samples", "figure9"} | CURVES
+OF_MMVAE_AND_VAE = MMVAE | VAE | {"tables", "compare@figure0", "figure4_samples", "figure5", "compare@figure1"} | CURVES
+OF_MVAE = MVAE | {"tables", "compare@figure0", "figure4_samples", "compare@figure2"} | CURVES
 OF_TRAINING = OF_MMVAE_AND_VAE | OF_MVAE
 OF_PAIRS = {"pair_digits", "figure3"} | OF_TRAINING
 OF_IMAGES = {"prepare_digits", "train_classifiers"} | OF_PAIRS
@@ -66,16 +69,14 @@ RERUN_DIGITS = {
     "data.validation_share": OF_IMAGES,
     "classifiers.updates": {"train_classifiers", "tables", "figure_learning"} | EVALUATIONS,
     "networks.latents": OF_TRAINING,
-    "networks.hidden": OF_TRAINING,
-    "networks.channels": OF_TRAINING,
-    "networks.likelihood_scale": OF_TRAINING,
+    "networks.grey.hidden": OF_TRAINING,
+    "networks.colour.channels": OF_TRAINING,
+    **{f"networks.{kind}.{k}": OF_TRAINING for kind in ("grey", "colour") for k in ("likelihood", "likelihood_scale")},
     "train.epochs": OF_TRAINING,
     "train.pairs_per_epoch": OF_TRAINING,
     "train.batch_size": OF_TRAINING,
     "train.learning_rate": OF_TRAINING,
-    "train.particles": OF_MMVAE_AND_VAE,
-    "mvae.likelihood": OF_MVAE,
-    "mvae.annealing_share": OF_MVAE,
+    "particles": OF_MMVAE_AND_VAE,
     "evaluate.joint_samples": {"tables", "figure_learning"} | EVALUATIONS,
     "evaluate.likelihood_samples": {"tables", "figure_learning"} | EVALUATIONS,
     "evaluate.likelihood_pairs": {"tables", "figure_learning"} | EVALUATIONS,
@@ -86,16 +87,22 @@ def on(image: str, *models: str) -> set[str]:
     """What depends on the weights of these models of captions and one kind of image."""
     stages = {"tables_captions", "figure_curves_captions"}
     for model in models:
-        trained = f"train_vae_images@{image}" if model == "vae" else f"train_{model}_captions@{image}"
-        stages |= {trained, f"evaluate_captions@{model}@{image}"}
+        group = {"mmvae": "captions", "mvae": "captions_own", "vae": "alone"}[model]
+        stages |= {f"train_{group}@{model}@{image}", f"evaluate_{group}@{model}@{image}"}
         if model != "vae":
             stages |= {f"figures_captions@{image}", f"caption_examples@{model}@{image}"}
     return stages
 
 
-ALONE = {"train_vae_captions", "evaluate_vae_captions", "tables_captions", "figure_curves_captions"}
-BIRD_EVALUATIONS = {f"evaluate_captions@{m}@{i}" for m in ("mmvae", "mvae", "vae") for i in ("features", "pixels")}
-BIRD_EVALUATIONS |= {"evaluate_vae_captions"}
+ALONE = {
+    "train_captions_alone@vae@captions",
+    "evaluate_captions_alone@vae@captions",
+    "tables_captions",
+    "figure_curves_captions",
+}
+GROUPS = {"mmvae": "captions", "mvae": "captions_own", "vae": "alone"}
+BIRD_EVALUATIONS = {f"evaluate_{GROUPS[m]}@{m}@{i}" for m in GROUPS for i in ("features", "pixels")}
+BIRD_EVALUATIONS |= {"evaluate_captions_alone@vae@captions"}
 PAGES = {"figures_captions@features", "figures_captions@pixels", "figure6"}
 PAGES |= {f"caption_examples@{m}@{i}" for m in ("mmvae", "mvae") for i in ("features", "pixels")}
 OF_CCA = {"fit_cca", "tables_captions"} | BIRD_EVALUATIONS
@@ -122,8 +129,7 @@ RERUN_CAPTIONS = {
     "train.pairs_per_epoch": BIRDS_TRAINED,
     "train.batch_size": BIRDS_TRAINED,
     "train.learning_rate": BIRDS_TRAINED,
-    "train.particles": BIRDS_WITH_PARTICLES,
-    "mvae.annealing_share": on("features", "mvae") | on("pixels", "mvae"),
+    "particles": BIRDS_WITH_PARTICLES,
     "evaluate.joint_samples": {"tables_captions"} | BIRD_EVALUATIONS,
 }
 # And those that belong to no set.
@@ -132,10 +138,8 @@ RERUN = {
     "optimiser.amsgrad": OF_TRAINING | BIRDS_TRAINED,
     "optimiser.restart_after": OF_TRAINING | BIRDS_TRAINED,
     "download.mirror": {"download", "download_captions"} | OF_IMAGES | OF_PHOTOGRAPHS,
-    "seeds": {"tables", "tables_captions"},
-    "caption_images": {"tables_captions", "figure_curves_captions"},
 }
-SHAPE_THE_MATRIX = {"digit_sets", "caption_sets"}  # as seeds and caption_images do, which tables read as well
+SHAPE_THE_MATRIX = {"digit_sets", "caption_sets", "seeds", "caption_images"}
 SETS = {"digits": RERUN_DIGITS, "mnist_svhn": RERUN_DIGITS, "birds": RERUN_CAPTIONS, "cub": RERUN_CAPTIONS}
 EMBEDDED = ("digits", "birds")
 
@@ -160,10 +164,14 @@ def expected(path: tuple) -> set[str]:
     return (SETS[set_of(path)] if set_of(path) else RERUN)[short(path)]
 
 
+OF_RUNS = ("runs", "caption_runs")
+
+
 def test_every_leaf_parameter_is_accounted_for():
     for name, table in SETS.items():
         assert {short(path) for path in leaves(PARAMS) if set_of(path) == name} == set(table)
-    assert {short(path) for path in leaves(PARAMS) if set_of(path) is None} == set(RERUN) | SHAPE_THE_MATRIX
+    others = {short(path) for path in leaves(PARAMS) if set_of(path) is None and path[0] not in OF_RUNS}
+    assert others == set(RERUN) | SHAPE_THE_MATRIX
 
 
 @pytest.fixture(scope="module")
@@ -173,60 +181,155 @@ def graph():
 
 
 def label(stage) -> str:
-    """train_mmvae@loose of train_mmvae@digits-loose-0."""
+    """train@mmvae of train@digits-mmvae-0."""
     name, _, item = stage.addressing.split(":")[-1].partition("@")
     parts = [part for part in item.split("-") if part not in SETS and not part.isdigit()]
-    return "@".join([name, *parts])
+    return "@".join([name, *filter(None, parts)])
+
+
+def reruns(graph, path: tuple) -> set[str]:
+    """What follows a change of a parameter, but for what follows `code`: its files change with the code of runs only."""
+    keys = {".".join(path[: i + 1]) for i in range(len(path))}
+    changed = {stage for stage in graph if any(keys & set(dep.params) for dep in getattr(stage, "params", []))}
+    changed = waiting = [stage for stage in changed if label(stage) != "code"]
+    found = set(changed)
+    while waiting:
+        followers = set(graph.predecessors(waiting.pop())) - found
+        found |= followers
+        waiting += followers
+    return {label(stage) for stage in found}
+
+
+OF_NO_RUN = [p for p in leaves(PARAMS) if p[0] not in OF_RUNS and set_of(p) in (None, *EMBEDDED)]
+
+
+@pytest.mark.parametrize("path", [p for p in OF_NO_RUN if short(p) not in SHAPE_THE_MATRIX])
+def test_what_a_parameter_reruns(graph, path):
+    assert reruns(graph, path) == expected(path)
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in leaves(PARAMS) if set_of(p) in (None, *EMBEDDED) and short(p) not in SHAPE_THE_MATRIX]
+    ("run", "follows"),
+    [
+        ("runs.shared_objective.mmvae", {"train@mmvae", "evaluate@mmvae", "compare@figure0", "compare@figure1"}),
+        ("runs.shared_objective.vae_grey", {"train@vae_grey", "evaluate@vae_grey"}),
+        ("runs.own_objective.mvae_moe", {"train_own@mvae_moe", "evaluate_own@mvae_moe", "compare@figure2"}),
+    ],
 )
-def test_what_a_parameter_reruns(graph, path):
-    keys = {".".join(path[: i + 1]) for i in range(len(path))}
-    changed = {stage for stage in graph if any(keys & set(dep.params) for dep in getattr(stage, "params", []))}
-    waiting = list(changed)
-    while waiting:
-        followers = set(graph.predecessors(waiting.pop())) - changed
-        changed |= followers
-        waiting += followers
-    assert {label(stage) for stage in changed} == expected(path)
+def test_an_option_of_a_run_trains_that_run_alone(graph, run, follows):
+    of_mmvae = {"figure4_samples", "figure5"} if run.endswith(".mmvae") else set()
+    assert reruns(graph, (*run.split("."), "model")) == follows | of_mmvae | CURVES | {"tables"}
 
 
-def trained_by(*names: str) -> set[str]:
-    """The runs whose weights these stages write."""
-    runs = set()
-    for stage in (STAGES[name] for name in names):
-        run = Path(paths(stage["outs"])[0]).parent.name
-        choices = [(k, v) for k, v in stage["matrix"].items() if k != "set" and "${item." + k + "}" in run]
-        runs |= {run} if not choices else set()
-        for key, values in choices:
-            values = PARAMS["caption_images"] if values == "${caption_images}" else values
-            runs |= {run.replace("${item." + key + "}", value) for value in values}
-    return runs
+BIVCCA = '''
+"""BiVCCA: the mean over experts of the scaled log-likelihood minus KL."""
+
+from mmvae.losses import Phase
+from mmvae.models import mvae
 
 
-def test_runs_of_the_same_name_everywhere():
-    from mmvae import config
-
-    assert tuple(STAGES["evaluate"]["matrix"]["run"]) == config.RUNS
-    assert trained_by("train_mmvae", "train_mvae", "train_vae") == set(config.RUNS)
-    captioned = trained_by("train_mmvae_captions", "train_mvae_captions", "train_vae_images", "train_vae_captions")
-    assert captioned == set(config.caption_runs(tuple(PARAMS["caption_images"])))
+class Options(mvae.Section):
+    """None."""
 
 
-def test_plot_columns_exist():
-    for stage in STAGES.values():
-        for entry in stage.get("plots", []):
-            path, options = next(iter(entry.items()))
-            if "y" not in options:
-                continue
-            files = sorted(ROOT.glob(re.sub(r"\$\{[^}]+\}", "*", path)))
-            if not files:
-                pytest.skip("no training curve has been committed yet")
-            for file in files:
-                with file.open() as opened:
-                    assert {options["x"], options["y"]} <= set(next(csv.reader(opened)))
+class BiVCCA(mvae.MVAE):
+    """Gaussian experts, averaged."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.averages = True
+
+
+class AllModalities(mvae.SubsampledElbo):
+    def noise(self, model, batch, generator):
+        names = tuple(model.modalities)
+        return [(names, model.noise(names, 1, batch, generator))]
+
+
+MODEL = BiVCCA
+
+
+def phases(options, setting):
+    return [Phase(AllModalities(0.0))]
+'''
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The project's code and parameters in a repository of their own."""
+    for name in ("mmvae", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, target, ignore=ignored) if (ROOT / name).is_dir() else shutil.copy(
+            ROOT / name, target
+        )
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    return tmp_path
+
+
+def definitions(folder: Path) -> dict[str, str]:
+    """What every stage of the graph runs, reads, writes and depends on, by name."""
+    with Repo(str(folder)) as repo:
+        return {stage.addressing.split(":")[-1]: repr(stage.dumpd()) for stage in repo.index.stages}
+
+
+def code(folder: Path) -> dict[str, str]:
+    """What `stages.code` writes."""
+    subprocess.run(["python", "-m", "stages.code"], cwd=folder, check=True)
+    return {str(path.relative_to(folder)): path.read_text() for path in sorted((folder / "code").rglob("*.txt"))}
+
+
+def test_a_new_run_is_one_file_and_one_entry_and_adds_its_own_stages_only(clone):
+    stages, hashes = definitions(clone), code(clone)
+    (clone / "mmvae/models/bivcca.py").write_text(BIVCCA)
+    text = (clone / "params.yaml").read_text()
+    entry = "  own_objective:\n    bivcca:\n      model: bivcca\n"
+    (clone / "params.yaml").write_text(text.replace("  own_objective:\n", entry, 1))
+    added = definitions(clone)
+    assert added.keys() - stages.keys() == {"train_own@digits-bivcca-0", "evaluate_own@digits-bivcca-0"}
+    assert all(added[name] == stage for name, stage in stages.items())
+    assert code(clone).items() - hashes.items() == {
+        ("code/digits/runs/bivcca.txt", (clone / "code/digits/runs/bivcca.txt").read_text())
+    }
+
+
+def changed_code(clone: Path, file: str, change: tuple[str, str]) -> set[str]:
+    before, path = code(clone), clone / file
+    text = path.read_text()
+    assert change[0] in text
+    path.write_text(text.replace(*change, 1))
+    return {name for name, value in code(clone).items() if before.get(name) != value}
+
+
+def test_a_comment_or_a_docstring_changes_no_code(clone):
+    path = "mmvae/training/loop.py"
+    assert not changed_code(clone, path, ("import math\n", "import math  # for isfinite\n"))
+    assert not changed_code(clone, path, ('"""One training loop', '"""The training loop'))
+
+
+def test_a_new_metric_evaluates_and_trains_nothing(clone):
+    (clone / "mmvae/metrics/digits/nothing.py").write_text("def measure(model, test):\n    return {}\n")
+    with_it = code(clone)
+    (clone / "mmvae/metrics/digits/nothing.py").unlink()
+    without = code(clone)
+    changed = {name for name in with_it if with_it[name] != without.get(name)}
+    assert "code/digits/evaluate.txt" in changed
+    assert all("evaluate" in name for name in changed)
+
+
+def test_a_kind_changes_the_code_of_the_runs_that_use_it(clone):
+    changed = changed_code(clone, "mmvae/kinds/pixels.py", ("= 64\n", "= 32\n"))
+    assert changed == {f"code/birds/runs/{run}_pixels.txt" for run in ("mmvae", "mvae", "vae")}
+
+
+def test_the_closure_of_a_run_is_what_it_loads():
+    """Names that are put together while a program runs are those of kinds, models and datasets alone."""
+    for run in runs.of_set(params.load(ROOT / "params.yaml"), "digits").values():
+        known = closure.closure("mmvae.training.run", "mmvae.datasets.digits", *run.modules)
+        assert {"mmvae.training.loop", f"mmvae.models.{run.entry.model}"} <= set(known)
+    sources = [path for path in (ROOT / "mmvae").rglob("*.py") if "import_module(" in path.read_text()]
+    assert sources == [ROOT / "mmvae/registry.py"]
 
 
 def test_the_committed_results_are_of_the_committed_parameters():
