@@ -15,11 +15,11 @@ from dataclasses import replace
 import torch
 
 from mmvae import classifiers, config, models
-from mmvae.device import find_device
 from mmvae.evaluation.coherence import coherence
 from mmvae.evaluation.latent_accuracy import latent_accuracy
 from mmvae.losses import importance_weighted
-from mmvae.training import train
+from mmvae.training.device import find_device
+from mmvae.training.loop import train
 from stages import runs
 from stages.inputs import DigitPairs
 

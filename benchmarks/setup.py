@@ -12,7 +12,7 @@ from mmvae.data.pairs import Pairs
 from mmvae.losses import ImportanceWeighted
 from mmvae.models import ModelConfig, MultimodalVAE
 from mmvae.processes import ALONE
-from mmvae.updates import GraphedUpdate, Update, adam
+from mmvae.training.updates import GraphedUpdate, Update, adam
 from stages.inputs import DigitPairs
 
 

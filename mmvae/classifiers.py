@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from mmvae.batches import shuffled_batches
 from mmvae.config import IMAGE_SHAPES
 from mmvae.files import check_fit, read_weights, write_weights
+from mmvae.training.batches import shuffled_batches
 
 LENET, STRONG = "lenet", "strong"
 BATCH = 128

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from mmvae import objectives
-from mmvae.device import fast_dtype
 from mmvae.models import Inputs, MultimodalVAE
 from mmvae.objectives import Estimate, Screen
+from mmvae.training.device import fast_dtype
 
 ROWS_PER_EXPERT = 4  # particles of a pair kept on a GPU, for each expert, on average over a batch
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from mmvae import classifiers, config, models
 from mmvae.classifiers import STRONG
-from mmvae.device import find_device
 from mmvae.evaluation.coherence import coherence
 from mmvae.evaluation.latent_accuracy import latent_accuracy
 from mmvae.evaluation.learning import earlier_draws, kept, learned
 from mmvae.evaluation.likelihood import likelihoods
 from mmvae.files import read_csv, write_csv, write_json
+from mmvae.training.device import find_device
 from stages import arguments, inputs, run
 
 

@@ -5,9 +5,9 @@ import torch
 
 from mmvae import config, extractor, models
 from mmvae.config import CAPTIONS, FEATURES, IMAGE_KINDS, PIXELS
-from mmvae.device import find_device
 from mmvae.evaluation import attributes, captioned, correlation
 from mmvae.files import read_arrays, write_json
+from mmvae.training.device import find_device
 from stages import arguments, inputs, run
 
 

@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from mmvae import config, extractor
 from mmvae.data import photographs
-from mmvae.device import find_device
 from mmvae.files import read_arrays, write_arrays
+from mmvae.training.device import find_device
 from stages import arguments, run
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 
 from mmvae import config, models
-from mmvae.checkpoints import Checkpoint, doublings
 from mmvae.config import CAPTIONS, FEATURES
 from mmvae.files import copy_files, write_csv
 from mmvae.losses import Loss
 from mmvae.models import ModelConfig
 from mmvae.processes import Processes
-from mmvae.training import Budget, train
+from mmvae.training.checkpoints import Checkpoint, doublings
+from mmvae.training.loop import Budget, train
 from stages import inputs
 
 CHECKPOINTS = Path(".checkpoints")

@@ -1,8 +1,8 @@
 """Train a LeNet and a strong digit classifier for each modality, and measure them on test images."""
 
 from mmvae import classifiers, config
-from mmvae.device import find_device
 from mmvae.files import read_arrays, write_json
+from mmvae.training.device import find_device
 from stages import arguments, run
 
 SEED = 0

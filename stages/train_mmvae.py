@@ -1,8 +1,8 @@
 """Train MMVAE under one bound (eq. 3 is loose, eq. 5 tight), on digits or on captions with one kind of image."""
 
 from mmvae import config
-from mmvae.device import find_device
 from mmvae.losses import importance_weighted
+from mmvae.training.device import find_device
 from stages import arguments, inputs, run, runs
 
 

@@ -1,8 +1,8 @@
 """Train MVAE (Wu and Goodman 2018) with its product of experts, or its recipe with a mixture (appendix E)."""
 
 from mmvae import config
-from mmvae.device import find_device
 from mmvae.losses import SubsampledElbo
+from mmvae.training.device import find_device
 from stages import arguments, inputs, run, runs
 
 

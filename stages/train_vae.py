@@ -1,8 +1,8 @@
 """Train a VAE of one modality: of one kind of image, or of captions."""
 
 from mmvae import config
-from mmvae.device import find_device
 from mmvae.losses import importance_weighted
+from mmvae.training.device import find_device
 from stages import arguments, inputs, run, runs
 
 

@@ -6,7 +6,6 @@ import torch
 from torch.nn import functional
 
 from mmvae import modality, models
-from mmvae.checkpoints import Checkpoint
 from mmvae.config import EMBEDDINGS, SCORED
 from mmvae.data import text
 from mmvae.data.pairs import Pairs
@@ -17,8 +16,9 @@ from mmvae.nets import captions, features, pixels
 from mmvae.nets.captions import WordEmbedding
 from mmvae.objectives import Screen
 from mmvae.processes import ALONE
-from mmvae.training import Budget, train
-from mmvae.updates import GraphedUpdate, Update, adam
+from mmvae.training.checkpoints import Checkpoint
+from mmvae.training.loop import Budget, train
+from mmvae.training.updates import GraphedUpdate, Update, adam
 
 VOCABULARY, LATENTS, PAD, EXC = 11, 4, 1, 0
 OPTIONS = {

@@ -10,9 +10,10 @@ from mutations import EDITS, content_or_refusal, examples, mutated
 from tampered import refusal, same, write_signed
 from toys import toy_model, toy_pairs, untrained_classifiers
 
-from mmvae import classifiers, extractor, files, losses, models, training
-from mmvae.checkpoints import Checkpoint
+from mmvae import classifiers, extractor, files, losses, models
 from mmvae.config import DIGIT_SETS
+from mmvae.training import loop
+from mmvae.training.checkpoints import Checkpoint
 
 pytestmark = pytest.mark.faults
 
@@ -207,12 +208,12 @@ def test_a_configuration_of_no_model(change, tmp_path, fault):
 
 
 LOSS = losses.ImportanceElbo("importance_elbo", "loose", 1)
-BUDGET = training.Budget(epochs=2, pairs_per_epoch=32, batch_size=16, learning_rate=5e-3)
+BUDGET = loop.Budget(epochs=2, pairs_per_epoch=32, batch_size=16, learning_rate=5e-3)
 
 
 def train(model, checkpoint, pairs=BUDGET.pairs_per_epoch):
-    budget = training.Budget(BUDGET.epochs, pairs, BUDGET.batch_size, BUDGET.learning_rate)
-    return training.train(model, LOSS, toy_pairs(), toy_pairs(20), budget, 0, "a run", checkpoint)
+    budget = loop.Budget(BUDGET.epochs, pairs, BUDGET.batch_size, BUDGET.learning_rate)
+    return loop.train(model, LOSS, toy_pairs(), toy_pairs(20), budget, 0, "a run", checkpoint)
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from toys import toy_model, toy_pairs
 
 from benchmarks import moments
 from benchmarks.first_updates import follow
-from mmvae.checkpoints import Checkpoint
 from mmvae.files import FileError, read_weights
 from mmvae.losses import ImportanceWeighted
-from mmvae.training import train
+from mmvae.training.checkpoints import Checkpoint
+from mmvae.training.loop import train
 
 FOLDER = "toy_mmvae_loose_0_code"
 

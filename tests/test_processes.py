@@ -18,7 +18,8 @@ import sys
 sys.path.insert(0, "tests")
 import torch
 from toys import toy_model, toy_pairs
-from mmvae import files, losses, models, training
+from mmvae import files, losses, models
+from mmvae.training import loop
 from mmvae.objectives import Screen
 from mmvae.processes import Processes
 (out,) = sys.argv[1:]
@@ -27,10 +28,10 @@ losses_of = {
     "mmvae": losses.ImportanceWeighted("dreg_iwae", "loose", 5, Screen()),
 }
 processes = Processes.join(torch.device("cpu"))
-budget = training.Budget(2, 60, 15, 1e-3)
+budget = loop.Budget(2, 60, 15, 1e-3)
 for kind, loss in losses_of.items():
     model = toy_model(kind)
-    curve = training.train(model, loss, toy_pairs(), toy_pairs(20), budget, 0, processes=processes)
+    curve = loop.train(model, loss, toy_pairs(), toy_pairs(20), budget, 0, processes=processes)
     if processes.first:
         models.save(f"{out}/{kind}.safetensors", model)
         files.write_csv(f"{out}/{kind}.csv", curve)

@@ -9,7 +9,7 @@ from toys import toy_model, toy_pairs
 from mmvae import losses
 from mmvae.objectives import Screen
 from mmvae.processes import ALONE, Processes
-from mmvae.updates import GraphedUpdate, Update, adam, restart
+from mmvae.training.updates import GraphedUpdate, Update, adam, restart
 
 BATCH = 16
 LOSSES = [

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmvae.checkpoints import doublings
 from mmvae.evaluation.latent_accuracy import SAMPLES
+from mmvae.training.checkpoints import doublings
 
 
 def kept(folder: str | Path, curve: list[dict]) -> Iterator[tuple[dict, Path]]:

@@ -10,13 +10,13 @@ import torch
 from tqdm import tqdm
 
 from mmvae import objectives
-from mmvae.batches import shuffled_batches
-from mmvae.checkpoints import Checkpoint, Progress
 from mmvae.data.pairs import Pairs
 from mmvae.losses import Loss
 from mmvae.models import MultimodalVAE
 from mmvae.processes import ALONE, Processes, ProcessesError
-from mmvae.updates import GraphedUpdate, Update, adam, restart
+from mmvae.training.batches import shuffled_batches
+from mmvae.training.checkpoints import Checkpoint, Progress
+from mmvae.training.updates import GraphedUpdate, Update, adam, restart
 
 VALIDATION_PAIRS = 500
 VALIDATION_PARTICLES = 10  # K of each expert, whatever K is trained with: so that curves can be compared
