@@ -1,7 +1,7 @@
 """What each model is trained on: the noise a batch needs, and the objective that it gives.
 
-A loss draws its noise before it is evaluated, so that a step is a function of tensors alone: it can be divided among
-processes, captured as a CUDA graph and repeated.
+A loss draws its noise before it is evaluated, so that a step is a function of tensors alone: it can be captured as a
+CUDA graph and repeated.
 """
 
 from __future__ import annotations
@@ -36,6 +36,19 @@ class Loss(Protocol):
 
     def held_out(self, model: MultimodalVAE, x: Inputs, log_weights: Tensor, generator: torch.Generator) -> Tensor:
         """The reported bound on unseen pairs, whose log-weights (M, K, B) are at hand: (B,), nats."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training.
+
+    share: of all updates. trained: fnmatch patterns of the names of the parameters that it changes; None: all. The
+    running statistics of batch normalisation follow the data in every phase.
+    """
+
+    loss: Loss
+    share: float = 1.0
+    trained: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

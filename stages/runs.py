@@ -12,11 +12,11 @@ import torch
 from mmvae import config, models
 from mmvae.config import CAPTIONS, FEATURES
 from mmvae.files import copy_files, write_csv
-from mmvae.losses import Loss
+from mmvae.losses import Loss, Phase
 from mmvae.models import ModelConfig
-from mmvae.processes import Processes
 from mmvae.training.checkpoints import Checkpoint, doublings
 from mmvae.training.loop import Budget, train
+from mmvae.training.phases import extendable
 from stages import inputs
 
 CHECKPOINTS = Path(".checkpoints")
@@ -73,12 +73,11 @@ def train_and_write(
     epochs than before, a run goes on from where it ended then.
     """
     device = pairs.device
-    processes = Processes.join(device)
     modalities = tuple(model_config.modalities)
     training, validation = (pairs.split(split, modalities) for split in ("train", "validation"))
-    # Where no share of the whole training matters, a longer run begins as a shorter one.
-    beginning = replace(budget, epochs=0) if loss.annealing(0) == 1 else budget
-    settings = [model_config, loss, beginning, seed, device.type, torch.__version__, pairs.digest()]
+    phases = [Phase(loss)]
+    beginning = replace(budget, epochs=0) if extendable(phases) else budget
+    settings = [model_config, phases, beginning, seed, device.type, torch.__version__, pairs.digest()]
     memory = CHECKPOINTS / f"{data_set}_{name}_{seed}_{_key(settings)}"
     checkpoint = Checkpoint(Path(f"{memory}_{budget.epochs}.safetensors"))
     if data_set in config.DIGIT_SETS:
@@ -87,22 +86,19 @@ def train_and_write(
     model = models.build(model_config).to(device)
     curve = train(
         model,
-        loss,
+        phases,
         training,
         validation,
         budget,
         seed,
         title=f"{data_set} {name} seed {seed}",
         checkpoint=checkpoint,
-        processes=processes,
     )
-    if processes.first:
-        models.save(f"models/{data_set}/{name}/{seed}.safetensors", model)
-        if checkpoint.memory:
-            copy_files(f"models/{data_set}/{name}/{seed}_epochs", [checkpoint.weights(e) for e in checkpoint.epochs])
-        write_csv(f"plots/{data_set}/curves/{name}_{seed}.csv", curve)
-        checkpoint.finish()
-    processes.leave()
+    models.save(f"models/{data_set}/{name}/{seed}.safetensors", model)
+    if checkpoint.memory:
+        copy_files(f"models/{data_set}/{name}/{seed}_epochs", [checkpoint.weights(e) for e in checkpoint.epochs])
+    write_csv(f"plots/{data_set}/curves/{name}_{seed}.csv", curve)
+    checkpoint.finish()
 
 
 def _key(settings: list) -> str:

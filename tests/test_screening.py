@@ -8,7 +8,7 @@ from toys import toy_model, toy_pairs
 
 from benchmarks import dense
 from mmvae import objectives
-from mmvae.losses import ImportanceWeighted
+from mmvae.losses import ImportanceWeighted, Phase
 from mmvae.models import MultimodalVAE
 from mmvae.objectives import Screen
 from mmvae.training import loop
@@ -28,7 +28,7 @@ def moments() -> dict[str, MultimodalVAE]:
     budget = loop.Budget(1, 3200, BATCH, 2e-3)
     for moment in ("half-way", "end"):
         loss = ImportanceWeighted("dreg_mixture", "loose", 5, Screen())
-        loop.train(model, loss, toy_pairs(512), toy_pairs(20), budget, seed=0)
+        loop.train(model, [Phase(loss)], toy_pairs(512), toy_pairs(20), budget, seed=0)
         found[moment] = copy.deepcopy(model)
     return found
 

@@ -19,7 +19,9 @@ BUDGET = loop.Budget(epochs=2, pairs_per_epoch=96, batch_size=16, learning_rate=
 
 
 def fit(trained, loss, budget=BUDGET, **choices):
-    return loop.train(trained, loss, toy_pairs(), toy_pairs(40), budget, seed=0, title="a run", **choices)
+    """With one loss, or with a list of phases."""
+    phases = loss if isinstance(loss, list) else [losses.Phase(loss)]
+    return loop.train(trained, phases, toy_pairs(), toy_pairs(40), budget, seed=0, title="a run", **choices)
 
 
 LOSSES = [

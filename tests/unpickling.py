@@ -20,7 +20,6 @@ ALLOWED = {  # file, what is called, and the arguments that decide -> why
     ("stages/recover.py", "dvc.utils.strictyaml.load"): "safe, and of dvc.lock",
     ("mmvae/extractor.py", "torch.hub.load_state_dict_from_url weights_only=True"): "tensors only",
     ("mmvae/files.py", "numpy.lib.format.read_array allow_pickle=False"): "numbers and text only",
-    ("mmvae/processes.py", "torch.distributed.broadcast_object_list"): "between the processes of one run",
 }
 
 
