@@ -96,6 +96,18 @@ def test_a_non_finite_number_on_held_out_pairs_stops_training_too(monkeypatch):
         fit(toy_model(), losses.ImportanceWeighted("iwae", "loose", 3))
 
 
+def test_the_curve_is_of_an_even_sample_of_the_held_out_pairs():
+    """Ordered ones: the first 500 of these 2,000 are of the two images with the smallest KL, all are of eight."""
+    model, ordered = toy_model(), toy_pairs()
+    ordered.index = {name: torch.arange(8) for name in ordered.index}
+    with torch.no_grad():
+        kl, order = model.expert("a", ordered.batch(slice(None))["a"]).kl(model.prior()).sum(-1).sort()
+    ordered.index = {name: order.repeat_interleave(250) for name in ordered.index}
+    row = loop.validate(model, ordered, LOSSES[0][1], torch.Generator().manual_seed(0))
+    assert row["kl_a"] == pytest.approx(float(kl.mean()), rel=1e-2)
+    assert kl[:2].mean() < 0.9 * kl.mean()
+
+
 def test_annealing_follows_progress():
     loss = losses.SubsampledElbo(0.4)
     assert [loss.annealing(progress) for progress in (0.0, 0.1, 0.4, 0.9)] == pytest.approx([0, 0.25, 1, 1])

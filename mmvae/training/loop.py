@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from mmvae import objectives
@@ -51,14 +52,14 @@ class Budget:
 def validate(model: MultimodalVAE, data: Pairs, loss: Loss, generator: torch.Generator) -> dict:
     """What the training curve says of held-out pairs, each a mean over them, with VALIDATION_PARTICLES of each expert.
 
-    The pairs are the first VALIDATION_PAIRS. The bound, nats; for each encoder its posterior's KL to
+    The pairs are VALIDATION_PAIRS at even distances, or all. The bound, nats; for each encoder its posterior's KL to
     the prior and entropy, nats; the effective sample size of an expert's particles; the share of the mixture's weight
     that each expert's particles carry. All but KL and entropy depend on how many particles there are.
     """
     model.eval()
     sums: dict[str, float] = {}
     total = min(len(data), VALIDATION_PAIRS)
-    for pairs in torch.arange(total, device=generator.device).split(250):
+    for pairs in _spread(len(data), total).to(generator.device).split(250):
         part = data.batch(pairs)
         posterior = model.posterior(part)
         log_weights = model.log_weights(part, posterior.sample(VALIDATION_PARTICLES, generator), posterior)
@@ -74,6 +75,11 @@ def validate(model: MultimodalVAE, data: Pairs, loss: Loss, generator: torch.Gen
             sums[key] = sums.get(key, 0.0) + float(value.double().sum())
     model.train()
     return {key: value / total for key, value in sums.items()}
+
+
+def _spread(of: int, count: int) -> Tensor:
+    """Positions from the first to the last `of` so many, at even distances: (count,)."""
+    return torch.linspace(0, of - 1, count, dtype=torch.float64).round().long()
 
 
 def train(
