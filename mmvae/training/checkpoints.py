@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
 from mmvae.models import MultimodalVAE, save
-from mmvae.training.updates import state_of
+from mmvae.training.updates import State
 
 
 @dataclass
@@ -59,17 +59,13 @@ class Checkpoint:
         """Is it time to write again?"""
         return time.monotonic() - self._written >= self.seconds
 
-    def write(
-        self, model: MultimodalVAE, optimiser: torch.optim.Adam, generator: torch.Generator, progress: Progress
-    ) -> None:
-        """Weights, optimiser, random numbers and progress, replacing what was there."""
-        content = {"step": progress.step, "curve": progress.curve}
-        write_weights(self.path, _tensors(model, optimiser, generator, progress), content)
+    def write(self, state: State, generator: torch.Generator, progress: Progress) -> None:
+        """Weights and optimiser (`state`), random numbers and progress, replacing what was there."""
+        tensors = state | {"generator": generator.get_state(), "sums": progress.sums}
+        write_weights(self.path, tensors, {"step": progress.step, "curve": progress.curve})
         self._written = time.monotonic()
 
-    def read(
-        self, model: MultimodalVAE, optimiser: torch.optim.Adam, generator: torch.Generator, progress: Progress
-    ) -> None:
+    def read(self, state: State, generator: torch.Generator, progress: Progress) -> None:
         """Put everything back in place, if there is anything to go on from.
 
         That is this run's own checkpoint, or else the end of the longest run that is the beginning of this one.
@@ -85,7 +81,7 @@ class Checkpoint:
             step, curve = int(content["step"]), list(content["curve"])
             if self.memory and not all(self.weights(epoch).exists() for epoch in self.epochs if epoch <= len(curve)):
                 return
-            places = _tensors(model, optimiser, generator, progress)
+            places = state | {"generator": generator.get_state(), "sums": progress.sums}
             check_fit(path, tensors, places)
             for name, place in places.items():
                 place.copy_(tensors[name])
@@ -112,10 +108,3 @@ class Checkpoint:
 
     def _end(self) -> Path:
         return self.memory / f"end_{self.epochs[-1]:05}.safetensors"
-
-
-def _tensors(
-    model: MultimodalVAE, optimiser: torch.optim.Adam, generator: torch.Generator, progress: Progress
-) -> dict[str, Tensor]:
-    """All tensors of a checkpoint by name. All but the generator's are where the training has them."""
-    return state_of(model, optimiser) | {"generator": generator.get_state(), "sums": progress.sums}

@@ -18,7 +18,7 @@ from mmvae.models import MultimodalVAE
 from mmvae.training.batches import shuffled_batches
 from mmvae.training.checkpoints import Checkpoint, Progress
 from mmvae.training.phases import Stretch, frozen, schedule
-from mmvae.training.updates import adam, restart, updater
+from mmvae.training.updates import adam, restart, state_of, updater
 
 VALIDATION_PAIRS = 500
 VALIDATION_PARTICLES = 10  # K of each expert, whatever K is trained with: so that curves can be compared
@@ -131,8 +131,9 @@ class _Run:
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.optimiser = adam(model, budget.learning_rate, budget.amsgrad)
         self.progress = Progress(torch.zeros(3, dtype=torch.float64, device=self.device))
+        self.state = state_of(model, self.optimiser)
         if checkpoint:
-            checkpoint.read(model, self.optimiser, self.generator, self.progress)
+            checkpoint.read(self.state, self.generator, self.progress)
         self.per_epoch = budget.steps_per_epoch(len(training))
         self.steps = self.per_epoch * budget.epochs
         order = torch.Generator().manual_seed(seed)
@@ -198,4 +199,4 @@ class _Run:
 
     def write(self) -> None:
         if self.checkpoint:
-            self.checkpoint.write(self.model, self.optimiser, self.generator, self.progress)
+            self.checkpoint.write(self.state, self.generator, self.progress)
