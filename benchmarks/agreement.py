@@ -15,11 +15,11 @@ from dataclasses import replace
 import torch
 
 from mmvae import classifiers, config, models
-from mmvae.device import find_device
 from mmvae.evaluation.coherence import coherence
 from mmvae.evaluation.latent_accuracy import latent_accuracy
-from mmvae.losses import importance_weighted
-from mmvae.training import train
+from mmvae.losses import Phase, importance_weighted
+from mmvae.training.device import find_device
+from mmvae.training.loop import train
 from stages import runs
 from stages.inputs import DigitPairs
 
@@ -36,7 +36,7 @@ def measure(pairs: DigitPairs, params: config.Params, bound: str, screened: bool
     model = models.build(runs.model_config(pairs, config.DIGIT_SETS[SET], params.networks[SET], "mmvae")).to(device)
     curve = train(
         model,
-        loss if screened else replace(loss, screen=None),
+        [Phase(loss if screened else replace(loss, screen=None))],
         pairs.split("train"),
         pairs.split("validation"),
         runs.budget(settings, params.optimiser),

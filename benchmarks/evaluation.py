@@ -20,9 +20,9 @@ from benchmarks import dense
 from benchmarks.setup import paper_model, show, training_pairs
 from mmvae import classifiers
 from mmvae.config import DIGIT_SETS, IMAGE_SHAPES
-from mmvae.device import find_device
 from mmvae.evaluation import coherence, likelihood
 from mmvae.models import Inputs, MultimodalVAE
+from mmvae.training.device import find_device
 
 
 @torch.no_grad()

@@ -17,30 +17,29 @@ import torch
 from tqdm import tqdm
 
 from mmvae import config, models
-from mmvae.batches import shuffled_batches
 from mmvae.data.pairs import Pairs
-from mmvae.device import find_device
 from mmvae.evaluation.gradients import COMPARED
 from mmvae.files import write_csv, write_json
 from mmvae.losses import Loss, importance_weighted
 from mmvae.models import MultimodalVAE
-from mmvae.processes import ALONE
-from mmvae.training import Budget
-from mmvae.updates import Update, adam
+from mmvae.training.batches import shuffled_batches
+from mmvae.training.device import find_device
+from mmvae.training.loop import Budget
+from mmvae.training.updates import Update, adam
 from stages import inputs, run, runs
 
 LAYERS = ("loc", "scale_logits")  # the last of each encoder
 
 
 def follow(model: MultimodalVAE, loss: Loss, data: Pairs, budget: Budget, updates: int, seed: int) -> list[dict]:
-    """Train for so many updates as `training.train` does; a row for each, of what it found before its step.
+    """Train for so many updates as `train` does; a row for each, of what it found before its step.
 
     Of each modality: the root mean square gradient of the last layers' weights, summed over the batch; AMSGrad's root
     mean largest second moment of them, after the step; the smallest scale of a posterior in the batch.
     """
     device = next(model.parameters()).device
     optimiser = adam(model, budget.learning_rate, budget.amsgrad)
-    update = Update(model, loss, optimiser, data, ALONE)
+    update = Update(model, loss, optimiser, data)
     generator = torch.Generator(device).manual_seed(seed)
     batches = shuffled_batches(len(data), budget.batch_size, updates, torch.Generator().manual_seed(seed))
     rows = []

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.setup import show
-from mmvae.device import fast_dtype, find_device
 from mmvae.nets.svhn import Decoder
+from mmvae.training.device import fast_dtype, find_device
 
 ROWS = {"cpu": 256, "cuda": 7680}
 MFLOP = {"decoders": 9.90, "encoders": 10.0}  # of one particle, of one pair, forward: reproduction.md's count, doubled

@@ -15,12 +15,12 @@ import torch
 from tqdm import tqdm
 
 from mmvae import config, models
-from mmvae.batches import shuffled_batches
 from mmvae.data.pairs import Pairs
-from mmvae.device import find_device
 from mmvae.evaluation.gradients import Moments, gradients
 from mmvae.evaluation.learning import kept
 from mmvae.files import read_csv, write_json
+from mmvae.training.batches import shuffled_batches
+from mmvae.training.device import find_device
 from stages import inputs, run
 
 

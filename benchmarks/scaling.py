@@ -20,10 +20,10 @@ from benchmarks.setup import Trainer, training_pairs
 from mmvae import models
 from mmvae.config import COLOUR, GREY
 from mmvae.data.pairs import Pairs
-from mmvae.device import find_device
 from mmvae.files import write_csv
 from mmvae.losses import importance_weighted
 from mmvae.models import ModelConfig, MultimodalVAE
+from mmvae.training.device import find_device
 
 PARTICLES = (1, 2, 5, 10, 20, 30, 50)
 BATCHES = (8, 32, 64, 128, 256)

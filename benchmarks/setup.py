@@ -11,8 +11,7 @@ from mmvae.data import digits, pairing
 from mmvae.data.pairs import Pairs
 from mmvae.losses import ImportanceWeighted
 from mmvae.models import ModelConfig, MultimodalVAE
-from mmvae.processes import ALONE
-from mmvae.updates import GraphedUpdate, Update, adam
+from mmvae.training.updates import adam, updater
 from stages.inputs import DigitPairs
 
 
@@ -40,8 +39,7 @@ class Trainer:
     def __init__(self, model: MultimodalVAE, loss: ImportanceWeighted, pairs: Pairs, batch: int):
         self.model, self.loss, self.pairs, self.batch = model, loss, pairs, batch
         self.device = next(model.parameters()).device
-        update = Update(model, loss, adam(model, 1e-3, amsgrad=True), pairs, ALONE)
-        self.update = GraphedUpdate(update) if self.device.type == "cuda" else update
+        self.update = updater(model, loss, adam(model, 1e-3, amsgrad=True), pairs)
         self.generator = torch.Generator(self.device).manual_seed(0)
         self.order = torch.Generator().manual_seed(0)
         self.annealing = torch.ones((), device=self.device)

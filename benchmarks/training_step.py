@@ -21,8 +21,8 @@ from torch import multiprocessing
 from benchmarks import dense
 from benchmarks.setup import Trainer, paper_model, show, training_pairs
 from mmvae import objectives
-from mmvae.device import fast_dtype, find_device, keep_freed_memory
 from mmvae.losses import ImportanceWeighted, importance_weighted
+from mmvae.training.device import fast_dtype, find_device, keep_freed_memory
 
 FORMULATIONS = ("dense", "dense_memory_kept", "float32_screen", "product")
 PAIRS_IN_ERROR = 32

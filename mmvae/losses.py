@@ -38,7 +38,8 @@ class Loss(Protocol):
 class Phase:
     """A part of a training.
 
-    share: of all updates. trained: fnmatch patterns of the names of the parameters that change; None: all.
+    share: of all updates. trained: fnmatch patterns of the names of the parameters that it changes; None: all. The
+    running statistics of batch normalisation follow the data in every phase.
     """
 
     loss: Loss

@@ -92,7 +92,7 @@ def serve() -> None:
 def run_stage(output: int, folder: str, module: str, arguments: list[str], size_limit: int | None) -> int:
     """In the fork: be the stage. Its exit status."""
     import stages
-    from mmvae.checkpoints import Checkpoint
+    from mmvae.training.checkpoints import Checkpoint
 
     for number in (1, 2):
         os.dup2(output, number)

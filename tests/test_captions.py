@@ -1,24 +1,26 @@
 """Models of captions and images: networks, the categorical likelihood, batch normalisation, training."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
+from test_updates import idle, recorder
 from torch.nn import functional
 
 from mmvae import modality, models
-from mmvae.checkpoints import Checkpoint
 from mmvae.config import EMBEDDINGS, SCORED
 from mmvae.data import text
 from mmvae.data.pairs import Pairs
-from mmvae.losses import ImportanceElbo, ImportanceWeighted, SubsampledElbo
+from mmvae.losses import ImportanceElbo, ImportanceWeighted, Phase, SubsampledElbo
 from mmvae.modality import CategoricalLikelihood, LaplaceLikelihood
 from mmvae.models import ModelConfig, build
 from mmvae.nets import captions, features, pixels
 from mmvae.nets.captions import WordEmbedding
 from mmvae.objectives import Screen
-from mmvae.processes import ALONE
-from mmvae.training import Budget, train
-from mmvae.updates import GraphedUpdate, Update, adam
+from mmvae.training.checkpoints import Checkpoint
+from mmvae.training.loop import Budget, train
+from mmvae.training.updates import CHECKED, GraphedUpdate, Update, adam
 
 VOCABULARY, LATENTS, PAD, EXC = 11, 4, 1, 0
 OPTIONS = {
@@ -210,7 +212,7 @@ def test_training_raises_the_bound_the_same_way_twice(image, kind, posterior, lo
     for _ in range(2):
         model = model_of(image, kind, posterior=posterior)
         pairs = data(image=image)
-        curves.append(train(model, loss, pairs, pairs, Budget(6, 160, 16, 5e-3), 0))
+        curves.append(train(model, [Phase(loss)], pairs, pairs, Budget(6, 160, 16, 5e-3), 0))
         states.append(model.state_dict())
         assert model.training
     assert curves[0] == curves[1]
@@ -241,30 +243,38 @@ class Stopped(ImportanceWeighted):
 
 
 def test_an_interrupted_run_keeps_its_running_statistics(tmp_path):
-    pairs, budget = data(), Budget(2, 160, 16, 5e-3)
+    pairs, budget, phases = data(), Budget(2, 160, 16, 5e-3), [Phase(LOSSES[0][2])]
     whole, continued = model_of(), model_of()
-    train(whole, LOSSES[0][2], pairs, pairs, budget, 0)
+    train(whole, phases, pairs, pairs, budget, 0)
     checkpoint = Checkpoint(tmp_path / "run.safetensors", seconds=0)
     with pytest.raises(KeyboardInterrupt):
-        train(model_of(), Stopped("iwae", "loose", 3, Screen()), pairs, pairs, budget, 0, checkpoint=checkpoint)
-    train(continued, LOSSES[0][2], pairs, pairs, budget, 0, checkpoint=checkpoint)
+        train(
+            model_of(), [Phase(Stopped("iwae", "loose", 3, Screen()))], pairs, pairs, budget, 0, checkpoint=checkpoint
+        )
+    train(continued, phases, pairs, pairs, budget, 0, checkpoint=checkpoint)
     states = whole.state_dict(), continued.state_dict()
     assert sum("running_mean" in name for name in states[0]) == 5
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def test_preparing_a_graph_leaves_running_statistics_as_they_were():
-    """The updates before a capture, and the capture itself, are taken back."""
+@pytest.mark.parametrize("record", [recorder([]), idle])
+def test_capturing_and_checking_a_graph_leaves_no_trace(record):
+    """Weights, running statistics, Adam's moments and random numbers are those of as many eager updates."""
 
-    def nothing(work):
-        return (lambda: None), torch.zeros(3)
+    def state(wrap):
+        model, loss, generator = model_of(), LOSSES[0][2], torch.Generator().manual_seed(0)
+        update = Update(model, loss, adam(model, 1e-2, amsgrad=True), data())
+        step = wrap(update)
+        for first in range(CHECKED + 2):
+            step(torch.arange(first, first + 8), loss.noise(model, 8, generator), torch.ones(()))
+        return update.state() | {"global": torch.get_rng_state(), "own": generator.get_state()}
 
-    model, pairs = model_of(), data()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    update = GraphedUpdate(Update(model, LOSSES[0][2], adam(model, 1e-2, amsgrad=True), pairs, ALONE), nothing)
-    noise = LOSSES[0][2].noise(model, 8, torch.Generator().manual_seed(0))
-    update(torch.arange(8), noise, torch.ones(()))
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    expected = state(lambda update: update)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if record is idle else "error")
+        found = state(lambda update: GraphedUpdate(update, record))
+    assert any("running_var" in name for name in found) and any("exp_avg_sq" in name for name in found)
+    assert all(torch.equal(value, expected[name]) for name, value in found.items())
 
 
 def test_some_of_the_pairs():

@@ -9,11 +9,11 @@ import pytest
 import torch
 from conftest import ROOT
 
-from mmvae.device import fast_dtype
+from mmvae.training.device import fast_dtype
 
 SCRIPT = """
 import resource, sys, torch
-from mmvae.device import keep_freed_memory
+from mmvae.training.device import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def step():

@@ -7,9 +7,10 @@ from safetensors.torch import save_file
 from tampered import refusal, write_unchecked
 from toys import toy_model, toy_pairs, untrained_classifiers
 
-from mmvae import classifiers, extractor, files, losses, models, training
-from mmvae.checkpoints import Checkpoint
+from mmvae import classifiers, extractor, files, losses, models
 from mmvae.config import DIGIT_SETS
+from mmvae.training import loop
+from mmvae.training.checkpoints import Checkpoint
 
 pytestmark = pytest.mark.faults
 
@@ -149,13 +150,13 @@ def test_a_configuration_of_no_model(change, tmp_path, fault):
         refusal(lambda: models.load(path), path)
 
 
-LOSS = losses.ImportanceElbo("importance_elbo", "loose", 1)
-BUDGET = training.Budget(epochs=2, pairs_per_epoch=32, batch_size=16, learning_rate=5e-3)
+PHASES = [losses.Phase(losses.ImportanceElbo("importance_elbo", "loose", 1))]
+BUDGET = loop.Budget(epochs=2, pairs_per_epoch=32, batch_size=16, learning_rate=5e-3)
 
 
 def train(model, checkpoint, pairs=BUDGET.pairs_per_epoch):
-    budget = training.Budget(BUDGET.epochs, pairs, BUDGET.batch_size, BUDGET.learning_rate)
-    return training.train(model, LOSS, toy_pairs(), toy_pairs(20), budget, 0, "a run", checkpoint)
+    budget = loop.Budget(BUDGET.epochs, pairs, BUDGET.batch_size, BUDGET.learning_rate)
+    return loop.train(model, PHASES, toy_pairs(), toy_pairs(20), budget, 0, "a run", checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +185,15 @@ def test_a_checkpoint_with_a_tensor_missing(lost, checkpoint, tmp_path, fault):
     write_unchecked(path, {name: tensor for name, tensor in tensors.items() if name != lost}, content)
     with fault("checkpoint: a tensor missing"):
         assert f"{lost} is missing" in refusal(lambda: train(toy_model(**SMALL), Checkpoint(path)), path)
+
+
+@pytest.mark.parametrize("content", [{}, [], {"step": 3}, {"step": 3, "curve": 7}, {"step": "x", "curve": []}], ids=str)
+def test_a_checkpoint_that_says_nothing_of_progress(content, checkpoint, tmp_path, fault):
+    path = tmp_path / "run.safetensors"
+    path.write_bytes(checkpoint)
+    write_signed(path, files.read_weights(path)[0], content)
+    with fault("checkpoint: no progress"):
+        assert "remove it to start over" in refusal(lambda: train(toy_model(**SMALL), Checkpoint(path)), path)
 
 
 def test_an_optimiser_of_another_shape(checkpoint, tmp_path, fault):

@@ -7,10 +7,11 @@ import torch
 from toys import toy_model, toy_pairs
 
 from benchmarks import dense
-from mmvae import objectives, training
-from mmvae.losses import ImportanceWeighted
+from mmvae import objectives
+from mmvae.losses import ImportanceWeighted, Phase
 from mmvae.models import MultimodalVAE
 from mmvae.objectives import Screen
+from mmvae.training import loop
 
 PARTICLES, BATCH = 20, 32
 FULL, REDUCED = 1e-3, 1e-2  # relative error of the gradient, by the screen's precision
@@ -24,10 +25,10 @@ def moments() -> dict[str, MultimodalVAE]:
     """A model at the beginning, half-way and at the end of a training run."""
     model = toy_model(latents=8, hidden=32, channels=8)
     found = {"start": copy.deepcopy(model)}
-    budget = training.Budget(1, 3200, BATCH, 2e-3)
+    budget = loop.Budget(1, 3200, BATCH, 2e-3)
     for moment in ("half-way", "end"):
         loss = ImportanceWeighted("dreg_mixture", "loose", 5, Screen())
-        training.train(model, loss, toy_pairs(512), toy_pairs(20), budget, seed=0)
+        loop.train(model, [Phase(loss)], toy_pairs(512), toy_pairs(20), budget, seed=0)
         found[moment] = copy.deepcopy(model)
     return found
 

@@ -4,10 +4,7 @@ import re
 import shutil
 
 import pytest
-import torch
 from tiny import call, snapshot, stages_run
-
-from mmvae.models import load
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +34,6 @@ class TestProject:
     def test_then_nothing_runs(self, project):
         folder, _ = project
         assert stages_run(call(folder, "dvc", "repro")) == set()
-
-    def test_a_training_stage_runs_under_torchrun(self, project):
-        folder, _ = project
-        before, weights = snapshot(folder), folder / "models/digits/mmvae_loose/0.safetensors"
-        one = load(weights)
-        launch = "python -m torch.distributed.run --standalone --nproc-per-node 2"
-        call(folder, "dvc", "repro", "-f", "-s", "train_mmvae@digits-loose-0", MMVAE_LAUNCH=launch)
-        for a, b in zip(one.parameters(), load(weights).parameters(), strict=True):
-            torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
-        call(folder, "git", "checkout", "-q", "HEAD", ".")
-        call(folder, "dvc", "checkout", "-f")
-        assert snapshot(folder) == before
 
     def test_a_bare_clone_is_up_to_date_and_shows_results(self, project, tmp_path):
         folder, _ = project

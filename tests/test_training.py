@@ -7,18 +7,21 @@ import pytest
 import torch
 from toys import toy_model, toy_pairs
 
-from mmvae import losses, training
-from mmvae.batches import shuffled_batches
-from mmvae.checkpoints import Checkpoint, doublings
+from mmvae import losses
 from mmvae.files import FileError, read_weights
 from mmvae.models import load, save
 from mmvae.objectives import Screen
+from mmvae.training import loop
+from mmvae.training.batches import shuffled_batches
+from mmvae.training.checkpoints import Checkpoint, doublings
 
-BUDGET = training.Budget(epochs=2, pairs_per_epoch=96, batch_size=16, learning_rate=5e-3)
+BUDGET = loop.Budget(epochs=2, pairs_per_epoch=96, batch_size=16, learning_rate=5e-3)
 
 
 def fit(trained, loss, budget=BUDGET, **choices):
-    return training.train(trained, loss, toy_pairs(), toy_pairs(40), budget, seed=0, title="a run", **choices)
+    """With one loss, or with a list of phases."""
+    phases = loss if isinstance(loss, list) else [losses.Phase(loss)]
+    return loop.train(trained, phases, toy_pairs(), toy_pairs(40), budget, seed=0, title="a run", **choices)
 
 
 LOSSES = [
@@ -55,7 +58,7 @@ def test_the_curve_says_what_it_measured():
         *("kl_a", "kl_b", "entropy_a", "entropy_b", "share_a", "share_b"),
     }
     assert row["share_a"] + row["share_b"] == pytest.approx(1, abs=1e-5)
-    assert 1 <= row["ess"] <= training.VALIDATION_PARTICLES
+    assert 1 <= row["ess"] <= loop.VALIDATION_PARTICLES
     assert row["kl_a"] > 0
     assert 0 < row["entropy_a"] <= 4 * (1 + math.log(2)), "scales of 1, which sum to D, have the largest entropy"
     assert 1 / 6 <= row["kept"] <= 1
@@ -81,18 +84,28 @@ class Interrupted(losses.ImportanceWeighted):
 
 
 def test_a_non_finite_bound_stops_training_and_says_where():
-    with pytest.raises(
-        training.TrainingError, match=r"a run: the bound is nan in epoch 1, batch 4 of 6.*-\d+\.\d+ nats"
-    ):
+    with pytest.raises(loop.TrainingError, match=r"a run: the bound is nan in epoch 1, batch 4 of 6.*-\d+\.\d+ nats"):
         fit(toy_model(), Interrupted("iwae", "loose", 3))
 
 
 def test_a_non_finite_number_on_held_out_pairs_stops_training_too(monkeypatch):
-    monkeypatch.setattr(training, "validate", lambda *_: {"bound_validation": 1.0, "kl_left": float("inf")})
+    monkeypatch.setattr(loop, "validate", lambda *_: {"bound_validation": 1.0, "kl_left": float("inf")})
     with pytest.raises(
-        training.TrainingError, match=r"a run: kl_left is inf after epoch 1, though the training bound is finite"
+        loop.TrainingError, match=r"a run: kl_left is inf after epoch 1, though the training bound is finite"
     ):
         fit(toy_model(), losses.ImportanceWeighted("iwae", "loose", 3))
+
+
+def test_the_curve_is_of_an_even_sample_of_the_held_out_pairs():
+    """Ordered ones: the first 500 of these 2,000 are of the two images with the smallest KL, all are of eight."""
+    model, ordered = toy_model(), toy_pairs()
+    ordered.index = {name: torch.arange(8) for name in ordered.index}
+    with torch.no_grad():
+        kl, order = model.expert("a", ordered.batch(slice(None))["a"]).kl(model.prior()).sum(-1).sort()
+    ordered.index = {name: order.repeat_interleave(250) for name in ordered.index}
+    row = loop.validate(model, ordered, LOSSES[0][1], torch.Generator().manual_seed(0))
+    assert row["kl_a"] == pytest.approx(float(kl.mean()), rel=1e-2)
+    assert kl[:2].mean() < 0.9 * kl.mean()
 
 
 def test_annealing_follows_progress():

@@ -15,15 +15,16 @@ from torch import Tensor
 
 from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
 from mmvae.model import MultimodalVAE, save
+from mmvae.training.updates import State
 
 
 @dataclass
 class Progress:
-    """How far a run has come, besides its weights: updates done, the curve so far, sums over the epoch under way."""
+    """How far a run has come, besides its weights: the epoch's sums (3,), updates done, the curve."""
 
-    step: int
-    curve: list[dict]
     sums: Tensor
+    step: int = 0
+    curve: list[dict] = field(default_factory=list)
 
 
 def doublings(epochs: int) -> tuple[int, ...]:
@@ -58,22 +59,14 @@ class Checkpoint:
         """Is it time to write again?"""
         return time.monotonic() - self._written >= self.seconds
 
-    def write(
-        self, model: torch.nn.Module, optimiser: torch.optim.Optimizer, generator: torch.Generator, progress: Progress
-    ) -> None:
-        """Weights, optimiser, random numbers and progress, replacing what was there."""
-        tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-        for name, parameter in model.named_parameters():
-            for key, value in optimiser.state[parameter].items():
-                tensors[f"optimiser/{key}/{name}"] = value
-        tensors |= {"generator": generator.get_state(), "sums": progress.sums}
+    def write(self, state: State, generator: torch.Generator, progress: Progress) -> None:
+        """Weights and optimiser (`state`), random numbers and progress, replacing what was there."""
+        tensors = state | {"generator": generator.get_state(), "sums": progress.sums}
         write_weights(self.path, tensors, {"step": progress.step, "curve": progress.curve})
         self._written = time.monotonic()
 
-    def read(
-        self, model: torch.nn.Module, optimiser: torch.optim.Optimizer, generator: torch.Generator
-    ) -> Progress | None:
-        """Put weights, optimiser and random numbers back in place; None if there is nothing to go on from.
+    def read(self, state: State, generator: torch.Generator, progress: Progress) -> None:
+        """Put everything back in place, if there is anything to go on from.
 
         That is this run's own checkpoint, or else the end of the longest run that is the beginning of this one.
 
@@ -82,37 +75,21 @@ class Checkpoint:
         """
         path = self.path if self.path.exists() else self._beginning()
         if path is None:
-            return None
+            return
         try:
             tensors, content = read_weights(path)
-            done = len(content["curve"])
-            if self.memory and not all(self.weights(epoch).exists() for epoch in self.epochs if epoch <= done):
-                return None
-            check_fit(path, tensors, _expected(tensors, model, generator))
-            model.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
-            parameters = dict(model.named_parameters())
-            for key, value in tensors.items():
-                if key.startswith("optimiser/"):
-                    _, entry, name = key.split("/")
-                    parameter = parameters[name]
-                    # Like the parameter in memory too: the fused optimiser walks both in the same order.
-                    like = parameter.detach() if value.shape == parameter.shape else parameter.new_empty(value.shape)
-                    optimiser.state[parameter][entry] = torch.empty_like(like, dtype=value.dtype).copy_(value)
+            step, curve = int(content["step"]), list(content["curve"])
+            if self.memory and not all(self.weights(epoch).exists() for epoch in self.epochs if epoch <= len(curve)):
+                return
+            places = state | {"generator": generator.get_state(), "sums": progress.sums}
+            check_fit(path, tensors, places)
+            for name, place in places.items():
+                place.copy_(tensors[name])
             generator.set_state(tensors["generator"])
-            sums = tensors["sums"].to(next(model.parameters()).device)
-            return Progress(content["step"], content["curve"], sums)
-        except (FileError, KeyError, RuntimeError) as error:
+            progress.step, progress.curve = step, curve
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             problem = " ".join(str(error).split()).removesuffix(f"; {AGAIN}")
             raise FileError(f"the checkpoint {path} cannot be used; remove it to start over: {problem}") from error
-
-    def _beginning(self) -> Path | None:
-        """The end of the longest run that is shorter than this one."""
-        if self.memory is None:
-            return None
-        return max((path for path in self.memory.glob("end_*.safetensors") if path < self._end()), default=None)
-
-    def _end(self) -> Path:
-        return self.memory / f"end_{self.epochs[-1]:05}.safetensors"
 
     def finish(self) -> None:
         """The run is at its end and its results are written."""
@@ -124,14 +101,10 @@ class Checkpoint:
         if before:
             before.unlink(missing_ok=True)
 
+    def _beginning(self) -> Path | None:
+        """The end of the longest run that is shorter than this one."""
+        ends = self.memory.glob("end_*.safetensors") if self.memory else ()
+        return max((path for path in ends if path < self._end()), default=None)
 
-def _expected(tensors: dict[str, Tensor], model: torch.nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-    """Tensors of the names, shapes and types that a checkpoint of `model` has; the optimiser may not have any yet."""
-    parameters = dict(model.named_parameters())
-    expected = {f"model/{name}": value for name, value in model.state_dict().items()}
-    for key in tensors:
-        first, _, rest = key.partition("/")
-        entry, _, name = rest.partition("/")
-        if first == "optimiser" and name in parameters:
-            expected[key] = torch.zeros(()) if entry == "step" else parameters[name]
-    return expected | {"generator": generator.get_state(), "sums": torch.zeros(3, dtype=torch.float64)}
+    def _end(self) -> Path:
+        return self.memory / f"end_{self.epochs[-1]:05}.safetensors"

@@ -12,19 +12,14 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # glibc's malloc.h
 
 
 def find_device() -> torch.device:
-    """The GPU of this process if there is one, else the CPU; made ready for repeatable work in full float32.
-
-    Under torchrun each process of a machine takes its own GPU.
-    """
+    """The first GPU if there is one, else the CPU; made ready for repeatable work in full float32."""
     if not torch.cuda.is_available():
         keep_freed_memory()
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to repeat itself
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
-    torch.cuda.set_device(device)
-    return device
+    return torch.device("cuda", 0)
 
 
 def keep_freed_memory() -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import islice
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from mmvae import objectives
 from mmvae.data.pairs import Pairs
-from mmvae.losses import Loss
+from mmvae.losses import Loss, Phase
 from mmvae.model import MultimodalVAE
 from mmvae.params import Section, real, whole
-from mmvae.processes import ALONE, Processes, ProcessesError
 from mmvae.training.batches import shuffled_batches
 from mmvae.training.checkpoints import Checkpoint, Progress
-from mmvae.training.updates import GraphedUpdate, Update, adam, restart
+from mmvae.training.phases import Stretch, frozen, schedule
+from mmvae.training.updates import adam, restart, state_of, updater
 
 VALIDATION_PAIRS = 500
 VALIDATION_PARTICLES = 10  # K of each expert, whatever K is trained with: so that curves can be compared
@@ -49,16 +51,15 @@ class Budget(Section):
 def validate(model: MultimodalVAE, data: Pairs, loss: Loss, generator: torch.Generator) -> dict:
     """What the training curve says of held-out pairs, each a mean over them, with VALIDATION_PARTICLES of each expert.
 
-    The bound, nats; for each encoder its posterior's KL to the prior and entropy, nats; the effective sample size of an
-    expert's particles; the share of the mixture's weight that each expert's particles carry. All but KL and entropy
-    depend on how many particles there are.
+    The pairs are VALIDATION_PAIRS at even distances, or all. The bound, nats; for each encoder its posterior's KL to
+    the prior and entropy, nats; the effective sample size of an expert's particles; the share of the mixture's weight
+    that each expert's particles carry. All but KL and entropy depend on how many particles there are.
     """
     model.eval()
-    x = data.batch(slice(0, VALIDATION_PAIRS))
     sums: dict[str, float] = {}
-    total = len(next(iter(x.values())))
-    for start in range(0, total, 250):
-        part = {name: value[start : start + 250] for name, value in x.items()}
+    total = min(len(data), VALIDATION_PAIRS)
+    for pairs in _spread(len(data), total).to(generator.device).split(250):
+        part = data.batch(pairs)
         posterior = model.posterior(part)
         log_weights = model.log_weights(part, posterior.sample(VALIDATION_PARTICLES, generator), posterior)
         row = {"bound_validation": loss.held_out(model, part, log_weights, generator)}
@@ -75,111 +76,126 @@ def validate(model: MultimodalVAE, data: Pairs, loss: Loss, generator: torch.Gen
     return {key: value / total for key, value in sums.items()}
 
 
+def _spread(of: int, count: int) -> Tensor:
+    """Positions from the first to the last `of` so many, at even distances: (count,)."""
+    return torch.linspace(0, of - 1, count, dtype=torch.float64).round().long()
+
+
 def train(
     model: MultimodalVAE,
-    loss: Loss,
+    phases: Sequence[Phase],
     training: Pairs,
     validation: Pairs,
     budget: Budget,
     seed: int,
     title: str = "",
     checkpoint: Checkpoint | None = None,
-    processes: Processes = ALONE,
 ) -> list[dict]:
-    """Raise the model's bound with Adam, in place; one row of the training curve for each epoch.
+    """Raise the bounds of the phases, one after another, with Adam, in place; one row of the curve for each epoch.
 
-    The surrogate is summed over the batch, as in the released code. With a `checkpoint`, an interrupted run goes on
-    where it was last written, to the same weights as one that was never interrupted.
+    The surrogate is summed over the batch, as in the released code. An epoch is validated by the loss that its last
+    update was for. With a `checkpoint`, an interrupted run goes on where it was last written, to the same weights as
+    one that was never interrupted.
 
     Raises:
         TrainingError: the bound is not finite, in training or on held-out pairs; says where, and what it was last.
+        PhaseError: the phases' shares do not sum to 1, or the model has no parameter that a phase trains.
         FileError: the checkpoint is damaged.
-        ProcessesError: a batch has fewer pairs than there are processes.
     """
-    device = next(model.parameters()).device
-    generator = torch.Generator(device).manual_seed(seed)
-    optimiser = adam(model, budget.learning_rate, budget.amsgrad)
-    progress = _resume(checkpoint, model, optimiser, generator, processes)
-    update = Update(model, loss, optimiser, training, processes)
-    update = GraphedUpdate(update) if device.type == "cuda" else update
-    part = processes.rows(budget.batch_size)
-    per_epoch = budget.steps_per_epoch(len(training))
-    steps = per_epoch * budget.epochs
-    batches = shuffled_batches(len(training), budget.batch_size, steps, torch.Generator().manual_seed(seed))
-    last = math.nan
-    with _bar(title, steps, progress.step, budget.batch_size, processes.first) as bar:
-        for step, batch in enumerate(islice(batches, progress.step, None), progress.step):
-            if step and step == per_epoch * budget.restart_after:
-                restart(optimiser)
-            noise = loss.noise(model, budget.batch_size, generator)
-            noise = [(names, standard[:, :, part]) for names, standard in noise]
-            annealing = torch.tensor(loss.annealing(step / steps), device=device)
-            progress.sums += update(batch[part].to(device), noise, annealing)
-            progress.step = step + 1
-            epoch, done = step // per_epoch + 1, step % per_epoch + 1
-            bar.update(budget.batch_size)
-            if done % LOOK_EVERY[device.type] and done != per_epoch:
-                continue
-            means = (progress.sums / (done * budget.batch_size)).tolist()
-            if not math.isfinite(means[0]):
-                raise TrainingError(
-                    f"{title}: the bound is {means[0]} in epoch {epoch}, batch {done} of {per_epoch}; the last finite "
-                    f"mean was {last:.4f} nats a pair. Lower the learning rate."
-                )
-            last = means[0]
-            bar.set_postfix(bound=f"{last:.1f}", refresh=False)
-            if done == per_epoch:
-                row = {"epoch": epoch, "pairs": progress.step * budget.batch_size}
-                row |= dict(zip(("bound_train", "kept", "dropped_weight"), means, strict=True))
-                if processes.first:
-                    held_out = torch.Generator(device).manual_seed(seed)
-                    row |= validate(model, validation, loss, held_out)
-                    _require_finite(row, title)
-                progress.curve.append(row)
-                progress.sums.zero_()
-                if checkpoint and processes.first:
-                    checkpoint.keep(model, epoch)
-            if checkpoint and processes.first and checkpoint.due():
-                checkpoint.write(model, optimiser, generator, progress)
-    if checkpoint and processes.first:
-        checkpoint.write(model, optimiser, generator, progress)
-    return progress.curve
+    run = _Run(model, training, validation, budget, seed, title, checkpoint)
+    with run.bar:
+        for stretch in schedule(model, phases, run.steps):
+            with frozen(stretch.fixed):
+                run.through(stretch)
+    run.write()
+    return run.progress.curve
 
 
-def _require_finite(row: dict, title: str) -> None:
-    wrong = [key for key, value in row.items() if not math.isfinite(value)]
-    if wrong:
-        raise TrainingError(
-            f"{title}: {wrong[0]} is {row[wrong[0]]} after epoch {row['epoch']}, though the training bound is finite. "
-            "Lower the learning rate."
+class _Run:
+    """A training under way."""
+
+    def __init__(
+        self,
+        model: MultimodalVAE,
+        training: Pairs,
+        validation: Pairs,
+        budget: Budget,
+        seed: int,
+        title: str,
+        checkpoint: Checkpoint | None,
+    ):
+        self.model, self.training, self.validation = model, training, validation
+        self.budget, self.seed, self.title, self.checkpoint = budget, seed, title, checkpoint
+        self.device = next(model.parameters()).device
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.optimiser = adam(model, budget.learning_rate, budget.amsgrad)
+        self.progress = Progress(torch.zeros(3, dtype=torch.float64, device=self.device))
+        self.state = state_of(model, self.optimiser)
+        if checkpoint:
+            checkpoint.read(self.state, self.generator, self.progress)
+        self.per_epoch = budget.steps_per_epoch(len(training))
+        self.steps = self.per_epoch * budget.epochs
+        order = torch.Generator().manual_seed(seed)
+        batches = shuffled_batches(len(training), budget.batch_size, self.steps, order)
+        self.batches = islice(batches, self.progress.step, None)
+        self.bar = tqdm(
+            total=self.steps * budget.batch_size,
+            initial=self.progress.step * budget.batch_size,
+            desc=title,
+            unit="pair",
+            mininterval=1.0,
+            dynamic_ncols=True,
         )
+        self.last = math.nan
 
+    def through(self, stretch: Stretch) -> None:
+        """Do what is left of a phase."""
+        loss = stretch.phase.loss
+        update = updater(self.model, loss, self.optimiser, self.training)
+        for step in range(max(stretch.updates.start, self.progress.step), stretch.updates.stop):
+            if step and step == self.per_epoch * self.budget.restart_after:
+                restart(self.optimiser)
+            noise = loss.noise(self.model, self.budget.batch_size, self.generator)
+            annealing = torch.tensor(loss.annealing(stretch.progress(step)), device=self.device)
+            self.progress.sums += update(next(self.batches).to(self.device), noise, annealing)
+            self.progress.step = step + 1
+            self.bar.update(self.budget.batch_size)
+            epoch, done = divmod(step, self.per_epoch)
+            self.look(loss, epoch + 1, done + 1)
 
-def _resume(
-    checkpoint: Checkpoint | None,
-    model: MultimodalVAE,
-    optimiser: torch.optim.Optimizer,
-    generator: torch.Generator,
-    processes: Processes,
-) -> Progress:
-    """Where the run stands: at its start, or where its checkpoint was written."""
-    start = Progress(0, [], torch.zeros(3, dtype=torch.float64, device=generator.device))
-    progress = (checkpoint.read(model, optimiser, generator) if checkpoint else None) or start
-    if progress.step != processes.from_first(progress.step):
-        raise ProcessesError(
-            f"process {processes.rank} does not find the checkpoint of the first one at {checkpoint.path}; put it on a "
-            f"disk that all of them read, or remove it to start over"
-        )
-    return progress
+    def look(self, loss: Loss, epoch: int, done: int) -> None:
+        """After `done` updates of an epoch: is the bound finite? Is the epoch at its end, a checkpoint due?"""
+        if done % LOOK_EVERY[self.device.type] and done != self.per_epoch:
+            return
+        means = (self.progress.sums / (done * self.budget.batch_size)).tolist()
+        if not math.isfinite(means[0]):
+            raise TrainingError(
+                f"{self.title}: the bound is {means[0]} in epoch {epoch}, batch {done} of {self.per_epoch}; the last "
+                f"finite mean was {self.last:.4f} nats a pair. Lower the learning rate."
+            )
+        self.last = means[0]
+        self.bar.set_postfix(bound=f"{self.last:.1f}", refresh=False)
+        if done == self.per_epoch:
+            self.end_epoch(loss, epoch, means)
+        if self.checkpoint and self.checkpoint.due():
+            self.write()
 
+    def end_epoch(self, loss: Loss, epoch: int, means: list[float]) -> None:
+        """Add the epoch's row to the curve; keep the weights, if the checkpoint does after this epoch."""
+        row = {"epoch": epoch, "pairs": self.progress.step * self.budget.batch_size}
+        row |= dict(zip(("bound_train", "kept", "dropped_weight"), means, strict=True))
+        row |= validate(self.model, self.validation, loss, torch.Generator(self.device).manual_seed(self.seed))
+        wrong = [key for key, value in row.items() if not math.isfinite(value)]
+        if wrong:
+            raise TrainingError(
+                f"{self.title}: {wrong[0]} is {row[wrong[0]]} after epoch {epoch}, though the training bound is "
+                "finite. Lower the learning rate."
+            )
+        self.progress.curve.append(row)
+        self.progress.sums.zero_()
+        if self.checkpoint:
+            self.checkpoint.keep(self.model, epoch)
 
-def _bar(title: str, steps: int, done: int, batch_size: int, shown: bool) -> tqdm:
-    return tqdm(
-        total=steps * batch_size,
-        initial=done * batch_size,
-        desc=title,
-        unit="pair",
-        mininterval=1.0,
-        dynamic_ncols=True,
-        **({} if shown else {"disable": True}),
-    )
+    def write(self) -> None:
+        if self.checkpoint:
+            self.checkpoint.write(self.state, self.generator, self.progress)

@@ -19,6 +19,7 @@ from mmvae.runs import Run
 from mmvae.training.checkpoints import Checkpoint, doublings
 from mmvae.training.device import find_device
 from mmvae.training.loop import Budget, train
+from mmvae.training.phases import extendable
 
 CHECKPOINTS = Path(".checkpoints")
 
@@ -51,7 +52,7 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     budget = check(Budget, run.train(params), f"train.{run.data_set}")
     config, phases = model_config(run, params, pairs), phases_of(run, params, device)
     # Where no share of the whole training matters, a longer run begins as a shorter one.
-    beginning = budget.model_copy(update={"epochs": 0}) if phases[0].loss.annealing(0) == 1 else budget
+    beginning = budget.model_copy(update={"epochs": 0}) if extendable(phases) else budget
     key = _key(run, [config, phases, beginning, seed, device.type, torch.__version__, pairs.digest()])
     memory = CHECKPOINTS / f"{run.data_set}_{run.name}_{seed}_{key}"
     checkpoint = Checkpoint(Path(f"{memory}_{budget.epochs}.safetensors"))
@@ -60,7 +61,7 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     torch.manual_seed(seed)
     trained = model.build(config).to(device)
     title = f"{run.data_set} {run.name} seed {seed}"
-    curve = train(trained, phases[0].loss, training, validation, budget, seed, title=title, checkpoint=checkpoint)
+    curve = train(trained, phases, training, validation, budget, seed, title=title, checkpoint=checkpoint)
     weights = Path(f"models/{run.data_set}/{run.name}")
     model.save(weights / f"{seed}.safetensors", trained)
     if checkpoint.memory:
