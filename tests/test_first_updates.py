@@ -4,11 +4,11 @@ import pytest
 import torch
 from toys import toy_model, toy_pairs
 
-from benchmarks.first_updates import follow, summary
 from mmvae.losses import ImportanceWeighted
 from mmvae.models import POSTERIOR_SCALE_MINIMUM
 from mmvae.objectives import Screen
 from mmvae.training import Budget, train
+from studies.estimators.first_updates import follow, summary
 
 BUDGET = Budget(epochs=1, pairs_per_epoch=96, batch_size=16, learning_rate=5e-3)
 

@@ -6,12 +6,12 @@ import torch
 from test_first_updates import BUDGET
 from toys import toy_model, toy_pairs
 
-from benchmarks import moments
-from benchmarks.first_updates import follow
 from mmvae.checkpoints import Checkpoint
 from mmvae.files import FileError, read_weights
 from mmvae.losses import ImportanceWeighted
 from mmvae.training import train
+from studies.estimators import moments
+from studies.estimators.first_updates import follow
 
 FOLDER = "toy_mmvae_loose_0_code"
 

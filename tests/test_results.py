@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from benchmarks.results import SET, leaves
 from conftest import ROOT
 from scipy import stats
 
 from benchmarks import page
-from benchmarks.results import SET, leaves
 from mmvae import config
 from mmvae.files import FileError, read_csv
 from mmvae.report import report
