@@ -150,7 +150,7 @@ def imported(*folders: str) -> set[str]:
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module)
-    own = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"mmvae", "stages", "benchmarks"}
+    own = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"mmvae", "stages", "studies", "benchmarks"}
     return {name.partition(".")[0] for name in names} - own - sys.stdlib_module_names
 
 

@@ -71,7 +71,9 @@ def test_the_environment_is_made_with_the_pins():
     assert "-r requirements-dev.txt -c constraints.txt\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("file", "folders"), [(PIPELINE, ("mmvae", "stages")), (DEVELOPMENT, ("tests", "benchmarks"))])
+@pytest.mark.parametrize(
+    ("file", "folders"), [(PIPELINE, ("mmvae", "stages", "studies")), (DEVELOPMENT, ("tests", "benchmarks"))]
+)
 def test_what_is_required_is_imported(file, folders):
     """And what the pipeline imports is required, rather than brought along."""
     pinned = files()[file]

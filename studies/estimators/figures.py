@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from studies.estimators import ESTIMATORS, MODALITIES
-from studies.estimators.page import FOLDER, JACKKNIFE_95, Run, load
+from studies.estimators.page import FOLDER, JACKKNIFE_95, Run, read_numbers
 
 PICTURES = FOLDER / "pictures"
 COLOURS = plt.get_cmap("tab10").colors
@@ -177,7 +177,7 @@ def restart(runs: dict[str, Run]) -> Figure:
 
 
 def main() -> None:
-    runs, origins, paper = load()
+    runs, origins, paper = read_numbers()
     particles = origins["runs"]["iwae"]["particles"]
     save(PICTURES / "learning.png", learning(runs, paper))
     save(PICTURES / "experts.png", experts(runs, particles))

@@ -1,6 +1,6 @@
 """Write results.md from page.md and the numbers beside it: `python -m studies.estimators.page`.
 
-page.md is a Jinja template. It looks up every number, `{{ run("iwae")(joint) | share }}`, and types none. It states a
+page.md is a Jinja template. It looks up every number, `{{ runs.iwae(joint) | share }}`, and types none. It states a
 difference inside a claim:
 
     {% call claim(apart(loose(joint), tight(joint))) %}
@@ -84,12 +84,12 @@ def each(runs: Iterable[Run], metric: str, pairs: int | None = None) -> list[Val
 
 
 def _half_width(a: float, b: float) -> float:
-    """Of the 95 % interval of a difference."""
+    """Of the 95 % interval of a difference of independent numbers; one without a standard error counts as exact."""
     return NORMAL_95 * math.hypot(*(getattr(value, "error", None) or 0.0 for value in (a, b)))
 
 
 def apart(a: float, b: float) -> bool:
-    """Whether a exceeds b by more than the 95 % interval of their difference, as if they were independent."""
+    """Whether a exceeds b by more than the 95 % interval of their difference."""
     return a - b > _half_width(a, b)
 
 
@@ -160,7 +160,7 @@ TESTS = {  # of gradient statistics
 }
 
 
-def load(folder: Path = FOLDER) -> tuple[dict[str, Run], dict, dict]:
+def read_numbers(folder: Path = FOLDER) -> tuple[dict[str, Run], dict, dict]:
     """The runs by name, where they come from, and the paper's numbers."""
     rows = pd.read_csv(folder / "measured.csv").groupby("run", sort=False)
     origins, paper = (
@@ -182,7 +182,7 @@ def render(template: str, folder: Path = FOLDER) -> str:
     environment.filters |= FILTERS
     environment.tests |= TESTS
     environment.globals |= {function.__name__: function for function in FUNCTIONS}
-    environment.globals |= dict(zip(("runs", "origins", "paper"), load(folder), strict=True))
+    environment.globals |= dict(zip(("runs", "origins", "paper"), read_numbers(folder), strict=True))
     return environment.from_string(template).render(ESTIMATORS=ESTIMATORS, MODALITIES=MODALITIES)
 
 
