@@ -59,6 +59,14 @@ def test_links_and_pictures_are_there():
     assert {f"pictures/{path.name}" for path in (FOLDER / "pictures").iterdir()} <= set(addresses)
 
 
+def test_tables_are_whole():
+    tables = [block.splitlines() for block in PAGE.split("\n\n") if block.startswith("|")]
+    assert len(tables) == PAGE.count("\n| ---")
+    for header, rule, *rows in tables:
+        assert set(rule) == set("| -")
+        assert {row.count(" |") for row in (header, *rows)} == {rule.count(" |")}
+
+
 def test_a_false_claim_fails_with_its_sentence():
     text = (
         "{%% call claim(2 > 1, runs.iwae(joint) %s runs.mvae_poe(joint)) %%}\nIt is {{ 'ahead' }}.\n{%% endcall %%}\n"
