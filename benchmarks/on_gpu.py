@@ -106,18 +106,19 @@ def tasks(work: Path, tiny: bool) -> list[Task]:
     def gradients(variant: str, run: str) -> Task:
         folder, made = work / variant, f"gradients_{run}.json"
         batches = "10" if tiny else "200"
-        command = ("-m", "benchmarks.gradients", "--set", SET, "--run", run, "--batches", batches, "--out", made)
+        many = ("--batches", batches, "--out", made)
+        command = ("-m", "studies.estimators.gradients", "--set", SET, "--run", run, *many)
         return Task(f"{variant}: gradients {run}", folder, command, folder / made)
 
     def moments(variant: str, run: str) -> Task:
         folder, made = work / variant, f"moments_{run}.json"
-        command = ("-m", "benchmarks.moments", "--set", SET, "--run", run, "--out", made)
+        command = ("-m", "studies.estimators.moments", "--set", SET, "--run", run, "--out", made)
         return Task(f"{variant}: moments {run}", folder, command, folder / made)
 
     def first_updates() -> Task:
         folder, made = work / MAIN, "first_updates/summary.json"
         many = ("--updates", "3") if tiny else ("--updates", "100", "--seeds", "0", "1", "2")
-        command = ("-m", "benchmarks.first_updates", "--set", SET, *many, "--out", "first_updates")
+        command = ("-m", "studies.estimators.first_updates", "--set", SET, *many, "--out", "first_updates")
         return Task(f"{MAIN}: first updates", folder, command, folder / made)
 
     few = ("--steps", "1", "--repeats", "1", "--warm-up", "1") if tiny else ("--steps", "20", "--repeats", "9")

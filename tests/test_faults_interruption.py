@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import kills
 import psutil
 import pytest
 import yaml
@@ -99,9 +100,6 @@ TARGETS = ["figure3@digits"]  # and what it needs: five stages
 
 
 def test_dvc_killed_in_every_way(finished, tmp_path, fault, monkeypatch):
-    """The same as benchmarks/kills.py does at length, over the first stages."""
-    from benchmarks import kills
-
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     folder, whole = finished
     project = tmp_path / "killed"

@@ -8,7 +8,8 @@ import torch
 from toys import toy_model, toy_pairs
 
 from mmvae import objectives
-from mmvae.evaluation.gradients import COMPARED, GROUPS, Gradients, Moments, gradients
+from studies.estimators import ESTIMATORS, GROUPS
+from studies.estimators.gradients import Gradients, Moments, gradients
 
 PARTICLES, BATCH = 5, 8
 
@@ -18,7 +19,7 @@ def noise_for(model, generator):
 
 
 @pytest.mark.parametrize("bound", ["loose", "tight"])
-@pytest.mark.parametrize("name", COMPARED)
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_gradients_are_those_of_the_training_objective(name, bound, generator):
     model, x = toy_model(), toy_pairs().batch(slice(0, BATCH))
     noise = noise_for(model, generator)

@@ -6,12 +6,12 @@ import torch
 from test_first_updates import BUDGET
 from toys import toy_model, toy_pairs
 
-from benchmarks import moments
-from benchmarks.first_updates import follow
+from mmvae.checkpoints import Checkpoint
 from mmvae.files import FileError, read_weights
-from mmvae.losses import ImportanceWeighted, Phase
-from mmvae.training.checkpoints import Checkpoint
-from mmvae.training.loop import train
+from mmvae.losses import ImportanceWeighted
+from mmvae.training import train
+from studies.estimators import moments
+from studies.estimators.first_updates import follow
 
 FOLDER = "toy_mmvae_loose_0_code"
 
@@ -22,7 +22,7 @@ def end(tmp_path, monkeypatch):
     monkeypatch.setattr(moments.runs, "CHECKPOINTS", tmp_path)
     checkpoint = Checkpoint(tmp_path / f"{FOLDER}_1.safetensors", epochs=(1,), memory=tmp_path / FOLDER)
     loss = ImportanceWeighted("dreg_iwae", "loose", 3, None)
-    train(toy_model(), [Phase(loss)], toy_pairs(), toy_pairs(40), BUDGET, seed=0, checkpoint=checkpoint)
+    train(toy_model(), loss, toy_pairs(), toy_pairs(40), BUDGET, seed=0, checkpoint=checkpoint)
     checkpoint.finish()
     return moments.end_of_training("toy", "mmvae_loose", 0, epochs=1)
 
