@@ -33,7 +33,7 @@ class Loss(Protocol):
         """The objective on a batch."""
 
     def held_out(self, model: MultimodalVAE, x: Inputs, log_weights: Tensor, generator: torch.Generator) -> Tensor:
-        """The reported bound on unseen pairs, whose log-weights (M, K, B) are at hand: (B,), nats."""
+        """The reported bound on held-out pairs, given their log-weights (M, K, B): (B,), nats."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class TrainingError(RuntimeError):
 
 
 class Budget(Section):
-    """How long and how fast to train. `pairs_per_epoch` None: as many as there are. Rounded up to whole batches.
+    """How long and how fast to train. `pairs_per_epoch` is rounded up to whole batches; None: all pairs.
 
     amsgrad: divide by the largest second moment so far instead of the latest. restart_after: epochs after which Adam's
     moments begin anew; 0: never.
