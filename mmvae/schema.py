@@ -16,8 +16,8 @@ from mmvae.data.text import CaptionWords
 from mmvae.evaluation.captioned import CaptionSettings
 from mmvae.evaluation.cca import CcaSettings
 from mmvae.evaluation.classifiers import ClassifierSettings
-from mmvae.evaluation.digit_test import DigitSettings
 from mmvae.evaluation.extractor import FeatureSettings
+from mmvae.evaluation.labelled import DigitSettings
 from mmvae.evaluation.sentences import FastTextSettings
 from mmvae.model import Latents
 from mmvae.objectives import OBJECTIVES

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import SHARED
+from mmvae.evaluation.likelihood import Samples
 
 from mmvae import objectives
 from mmvae.distributions import Mixture
-from mmvae.evaluation.likelihood import Samples
 from mmvae.models import ModelConfig, build
 from mmvae.objectives import Screen
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 import yaml
 from conftest import ROOT
+from mmvae.config import DIGIT_SETS, IMAGE_SHAPES
 
 from mmvae import classifiers, files
-from mmvae.config import DIGIT_SETS, IMAGE_SHAPES
 from mmvae.data.pairs import Pairs
 from mmvae.models import ModelConfig, MultimodalVAE, build
 
