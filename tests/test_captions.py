@@ -5,18 +5,18 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from mmvae.config import EMBEDDINGS, SCORED
+from mmvae.nets import captions, features, pixels
+from mmvae.nets.captions import WordEmbedding
 from test_updates import idle, recorder
 from torch.nn import functional
 
 from mmvae import modality, models
-from mmvae.config import EMBEDDINGS, SCORED
 from mmvae.data import text
 from mmvae.data.pairs import Pairs
 from mmvae.losses import ImportanceElbo, ImportanceWeighted, Phase, SubsampledElbo
 from mmvae.modality import CategoricalLikelihood, LaplaceLikelihood
 from mmvae.models import ModelConfig, build
-from mmvae.nets import captions, features, pixels
-from mmvae.nets.captions import WordEmbedding
 from mmvae.objectives import Screen
 from mmvae.training.checkpoints import Checkpoint
 from mmvae.training.loop import Budget, train

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from torch import nn
-
 from mmvae.nets.svhn import Decoder, FromOnePixel, ToFewChannels
+from torch import nn
 
 
 @pytest.mark.parametrize("batch", [1, 5])
