@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable
 
 import torch
-from mmvae.config import DIGIT_SETS, IMAGE_SHAPES
 from torch.distributions import Laplace
 
 from benchmarks import dense
 from benchmarks.setup import paper_model, show, training_pairs
 from mmvae import classifiers
+from mmvae.config import DIGIT_SETS, IMAGE_SHAPES
 from mmvae.evaluation import coherence, likelihood
 from mmvae.models import Inputs, MultimodalVAE
 from mmvae.training.device import find_device

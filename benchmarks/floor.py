@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 
 import torch
-from mmvae.nets.svhn import Decoder
 from torch import Tensor, nn
 
 from benchmarks.setup import show
+from mmvae.nets.svhn import Decoder
 from mmvae.training.device import fast_dtype, find_device
 
 ROWS = {"cpu": 256, "cuda": 7680}

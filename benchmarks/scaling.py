@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from mmvae.config import COLOUR, GREY
 
 from benchmarks.setup import Trainer, training_pairs
 from mmvae import models
+from mmvae.config import COLOUR, GREY
 from mmvae.data.pairs import Pairs
 from mmvae.files import write_csv
 from mmvae.losses import importance_weighted

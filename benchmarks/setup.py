@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import torch
-from stages.inputs import DigitPairs
 
 from mmvae import config, models
 from mmvae.data import digits, pairing
@@ -13,6 +12,7 @@ from mmvae.data.pairs import Pairs
 from mmvae.losses import ImportanceWeighted
 from mmvae.models import ModelConfig, MultimodalVAE
 from mmvae.training.updates import adam, updater
+from stages.inputs import DigitPairs
 
 
 def training_pairs(data_set: str, device: torch.device) -> Pairs:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES, GREY, PIXELS
 from tampered import refusal
 from toys import write_digit_noise
 
 from mmvae import files
+from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES, GREY, PIXELS
 from mmvae.evaluation import correlation
 from stages import fit_cca, inputs
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES
 from tampered import refusal, write_unchecked
 from toys import untrained_classifiers, write_digit_noise
 
 from mmvae import classifiers, files, models
+from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES
 from mmvae.models import ModelConfig
 from stages import evaluate
 

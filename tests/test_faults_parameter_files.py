@@ -16,10 +16,11 @@ from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from mmvae.config import Params
-from mmvae.parameters import ParamsError
 from mutations import examples
 from test_faults_parameters import check, read
+
+from mmvae.config import Params
+from mmvae.parameters import ParamsError
 
 pytestmark = pytest.mark.faults
 

@@ -11,11 +11,11 @@ import yaml
 from dvc.utils.serialize import load_yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from mmvae.parameters import ParamsError
 from mutations import examples
 from test_config import committed, leaves
 
 from mmvae import config, parameters
+from mmvae.parameters import ParamsError
 
 pytestmark = pytest.mark.faults
 

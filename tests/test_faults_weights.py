@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from mmvae.config import DIGIT_SETS
 from safetensors.torch import save_file
 from tampered import refusal, write_unchecked
 from toys import toy_model, toy_pairs, untrained_classifiers
 
 from mmvae import classifiers, extractor, files, losses, models
+from mmvae.config import DIGIT_SETS
 from mmvae.training import loop
 from mmvae.training.checkpoints import Checkpoint
 

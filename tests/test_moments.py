@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from mmvae.checkpoints import Checkpoint
 from test_first_updates import BUDGET
 from toys import toy_model, toy_pairs
 
+from mmvae.checkpoints import Checkpoint
 from mmvae.files import FileError, read_weights
 from mmvae.losses import ImportanceWeighted
 from mmvae.training import train

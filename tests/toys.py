@@ -41,13 +41,14 @@ def toy_pairs(pairs: int = 64, kinds: dict[str, str] = KINDS) -> Pairs:
 
 
 def toy_config(model: str = "mmvae", kinds: dict[str, str] = KINDS, latents: int = 4, **choices) -> ModelConfig:
-    """Every choice is an option of the model, or of each kind that has one of that name."""
+    """Every choice is an option of the model, or of each kind that has one of that name; or of the kind it names."""
 
-    def chosen(module, among: dict) -> dict:
-        return {name: value for name, value in among.items() if name in module.Options.model_fields}
+    def chosen(folder: str, name: str, among: dict) -> dict:
+        known = registry.find(folder, name).Options.model_fields
+        return {option: value for option, value in among.items() if option in known}
 
-    networks = {kind: chosen(registry.find("kinds", kind), SMALL | choices) for kind in kinds.values()}
-    return ModelConfig(model, kinds, latents, networks, chosen(registry.find("models", model), choices))
+    networks = {kind: chosen("kinds", kind, SMALL | choices | choices.get(kind, {})) for kind in kinds.values()}
+    return ModelConfig(model, kinds, latents, networks, chosen("models", model, choices))
 
 
 def toy_model(*given, **choices) -> MultimodalVAE:

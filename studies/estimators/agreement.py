@@ -13,15 +13,15 @@ import statistics
 from dataclasses import replace
 
 import torch
-from mmvae.evaluation.coherence import coherence
-from mmvae.evaluation.latent_accuracy import latent_accuracy
-from stages.inputs import DigitPairs
 
 from mmvae import classifiers, config, models
+from mmvae.evaluation.coherence import coherence
+from mmvae.evaluation.latent_accuracy import latent_accuracy
 from mmvae.losses import Phase, importance_weighted
 from mmvae.training.device import find_device
 from mmvae.training.loop import train
 from stages import runs
+from stages.inputs import DigitPairs
 
 SET = "digits"
 SCREEN = ("kept", "dropped_weight")  # of the training curve's last row

@@ -22,13 +22,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mmvae import config, models, objectives
+from mmvae.training.batches import shuffled_batches
 from mmvae.data.pairs import Pairs
+from mmvae.training.device import find_device
 from mmvae.evaluation.learning import kept
 from mmvae.files import read_csv, write_json
 from mmvae.models import Inputs, MultimodalVAE
 from mmvae.objectives import Particles, effective_sample_size, normalised_weights, repeated
-from mmvae.training.batches import shuffled_batches
-from mmvae.training.device import find_device
 from stages import inputs, run
 from studies.estimators import ESTIMATORS, GROUPS
 

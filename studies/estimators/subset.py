@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 import yaml
-from mmvae.data.mnist_svhn import read_svhn
 
+from mmvae.data.mnist_svhn import read_svhn
 from mmvae.files import FileError, atomic
 from stages import run
 
