@@ -73,7 +73,7 @@ def test_log_weights_are_finite_given_any_modalities(name, options, kinds, gener
 
 
 def posterior_disagreement(model, x, generator):
-    """The largest t of the score of all that a posterior given one input is made of, and of E_p[q(z | x) / p(z)] - 1."""
+    """The largest t of the score of all that a posterior of one input has, and of E_p[q(z | x) / p(z)] - 1."""
     with torch.no_grad():
         posterior, prior = model.posterior(x).at(torch.zeros(DRAWS, dtype=torch.long)), model.prior()
     parts = [part.requires_grad_() for part in vars(posterior.experts).values()]
