@@ -16,17 +16,16 @@ from mmvae.metrics.digits import coherence, latent_accuracy, likelihood
 class Digits(nn.Module):
     """Latents and images are a digit: z = digit, an image is constant digit / 10; `plates` add one to it."""
 
-    def __init__(self, width: float = 1e-3):
+    def __init__(self, *names: str):
         super().__init__()
-        self.modalities = nn.ModuleDict({"mnist": nn.Identity(), "plates": nn.Identity()})
-        self.width = width
+        self.modalities = nn.ModuleDict({name: nn.Identity() for name in names})
 
     def prior(self):
         return Normal(torch.full((1,), 4.0), torch.full((1,), 1e-3))
 
     def posterior(self, x):
         return Mixture.of(
-            {name: Normal(10 * image[:, 0, 0], torch.full((len(image), 1), self.width)) for name, image in x.items()}
+            {name: Normal(10 * image[:, 0, 0], torch.full((len(image), 1), 1e-3)) for name, image in x.items()}
         )
 
     def decode(self, name, z):
@@ -51,12 +50,35 @@ def test_coherence_of_a_model_that_adds_one():
     labels = np.arange(200) % 10
     test = {"mnist": images(labels), "plates": images(labels)}
     judges = {"strong": {"mnist": Reader(), "plates": Reader()}}
-    rates = coherence.coherence(Digits(), test, labels, judges, 100, seed=0)["strong"]
+    rates = coherence.coherence(Digits(*test), test, labels, judges, 100, seed=0)["strong"]
     assert values(rates["reconstruction"]) == {"mnist": 1.0, "plates": 0.0}
     assert values(rates["cross"]) == {"mnist_to_plates": 0.0, "plates_to_mnist": 1.0}
     assert rates["joint"].value == rates["joint_by_chance"] == 0.0
     assert rates["entropy"] == {"mnist": 0.0, "plates": 0.0}
     assert values(rates["from_both"]) == {"mnist": 1.0, "plates": 0.0}
+    assert "from_others" not in rates, "that is the cross generation of two"
+
+
+def test_coherence_of_three_modalities_of_which_two_are_judged():
+    """The third says another digit."""
+    labels = np.arange(200) % 10
+    test = {"mnist": images(labels), "plates": images(labels), "words": images((labels + 5) % 10)}
+
+    def rates(*judged):
+        judges = {"strong": {name: Reader() for name in judged}}
+        return coherence.coherence(Digits(*test), test, labels, judges, 100, seed=0)["strong"]
+
+    seen = rates("mnist", "plates")
+    crosses = {"mnist_to_plates": 0.0, "plates_to_mnist": 1.0, "words_to_mnist": 0.0, "words_to_plates": 0.0}
+    assert values(seen["cross"]) == crosses
+    one_in_two, two_in_three = (pytest.approx(share, abs=0.12) for share in (1 / 2, 2 / 3))
+    assert values(seen["from_others"]) == {"mnist": one_in_two, "plates": 0.0}
+    assert values(seen["from_both"]) == {"mnist": two_in_three, "plates": 0.0}
+    assert seen["joint"].value == 0.0
+    assert rates("mnist", "words")["joint"].value == rates("mnist", "words")["joint_by_chance"] == 1.0
+    alone = rates("words")
+    assert "joint" not in alone and "joint_by_chance" not in alone, "one modality agrees with itself"
+    assert set(alone["cross"]) == {"mnist_to_words", "plates_to_words"}
 
 
 def test_entropy():
@@ -80,7 +102,9 @@ def test_latent_accuracy_of_separable_latents():
     def x(digits):
         return {"mnist": images(digits), "plates": images(np.zeros_like(digits))}
 
-    result = latent_accuracy.latent_accuracy(Digits(), x(labels), labels, x(labels[:100]), labels[:100], seed=0)
+    result = latent_accuracy.latent_accuracy(
+        Digits("mnist", "plates"), x(labels), labels, x(labels[:100]), labels[:100], seed=0
+    )
     majority = max(np.mean(labels[:100] == 0), np.mean(labels[:100] == 5))
     assert values(result["single"]["mnist"]) == {"samples": 1.0, "means": 1.0}
     assert result["single"]["plates"]["samples"].value <= majority
@@ -93,11 +117,11 @@ def test_majority_share_is_of_the_training_majority():
 
 
 class Gaussian(nn.Module):
-    """Two observations of one latent with Gaussian noise: every likelihood is known in closed form."""
+    """Observations of one latent with Gaussian noise: every likelihood is known in closed form."""
 
-    def __init__(self):
+    def __init__(self, names: str = "ab"):
         super().__init__()
-        self.modalities = nn.ModuleDict({"a": nn.Identity(), "b": nn.Identity()})
+        self.modalities = nn.ModuleDict({name: nn.Identity() for name in names})
         for modality in self.modalities.values():
             modality.scaling = 2.0
 
@@ -112,39 +136,43 @@ class Gaussian(nn.Module):
 
 
 def closed_forms(model):
-    """What 20,000 samples a pair give, and the truth, log p(a), log p(b) and log p(a, b) of each pair.
+    """What 20,000 samples a pair give, and the truth: log p of any of the modalities (their names joined), (30,).
 
-    p(a) = N(0, 2); p(a, b) has variances 2 and covariance 1.
+    p(a) = N(0, 2); together they have variances 2 and covariances 1.
     """
-    generator = torch.Generator().manual_seed(1)
-    x = {name: torch.randn(30, 1, generator=generator, dtype=torch.float64) for name in "ab"}
-    alone = torch.distributions.Normal(0.0, math.sqrt(2))
-    joint = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.tensor([[2.0, 1], [1, 2]]).double())
-    marginals = {name: alone.log_prob(x[name]) for name in "ab"}
-    return likelihood.likelihoods(model, x, 20_000, seed=0), marginals, joint.log_prob(torch.cat([x["a"], x["b"]], 1))
+    generator, names = torch.Generator().manual_seed(1), "".join(model.modalities)
+    x = {name: torch.randn(30, 1, generator=generator, dtype=torch.float64) for name in names}
+
+    def log_p(some: str):
+        zeros = torch.zeros(len(some), dtype=torch.float64)
+        known = torch.distributions.MultivariateNormal(zeros, torch.eye(len(some)).double() + 1)
+        return known.log_prob(torch.cat([x[name] for name in some], 1))
+
+    return likelihood.likelihoods(model, x, 20_000, seed=0), log_p
 
 
-def test_likelihoods_equal_the_closed_forms():
-    result, marginals, joint = closed_forms(Gaussian())
-    expected = {name: values.mean().item() for name, values in marginals.items()}
-    expected_joint = joint.mean().item()
-    assert result["joint"].value == pytest.approx(expected_joint, abs=5e-3)
-    for given in "ab":
-        for name in "ab":
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_likelihoods_equal_the_closed_forms(names):
+    result, log_p = closed_forms(Gaussian(names))
+    expected = {name: log_p(name).mean().item() for name in names}
+    joint = log_p(names)
+    assert result["joint"].value == pytest.approx(joint.mean().item(), abs=5e-3)
+    for name in names:
+        for given in names:
             assert result[f"from_{given}"][name].value == pytest.approx(expected[name], abs=2e-2)
-    for name in "ab":
         assert result["from_both"][name].value == pytest.approx(expected[name], abs=5e-3)
         assert result["from_both_equal_budget"][name].value == pytest.approx(expected[name], abs=1e-2)
-    synergy = expected_joint - sum(expected.values())
-    assert result["synergy"].value == pytest.approx(synergy, abs=1e-2)
-    assert result["conditional"]["a_given_b"].value == pytest.approx(expected_joint - expected["b"], abs=1e-2)
-    errors = joint.std().item() / math.sqrt(30)
-    assert result["joint"].standard_error == pytest.approx(errors, rel=0.02)
+        others = [other for other in names if other != name]
+        given_others = (joint - log_p("".join(others))).mean().item()
+        assert result["conditional"][f"{name}_given_{'_'.join(others)}"].value == pytest.approx(given_others, abs=1e-2)
+    assert len(result["conditional"]) == len(names)
+    assert result["synergy"].value == pytest.approx(joint.mean().item() - sum(expected.values()), abs=1e-2)
+    assert result["joint"].standard_error == pytest.approx(joint.std().item() / math.sqrt(30), rel=0.02)
     assert result["joint_scaled"].value < result["joint"].value
 
 
 class Product(Gaussian):
-    """Its posteriors given one observation are exact; the product of two, far too narrow to say anything of one."""
+    """Its posteriors given one observation are exact; the product of all, far too narrow to say anything of one."""
 
     def posterior(self, x):
         scale = math.sqrt(0.5) if len(x) == 1 else 0.05
@@ -152,21 +180,21 @@ class Product(Gaussian):
         return Mixture.of({"product": Normal(loc, torch.full_like(loc, scale))})
 
 
-def test_synergy_of_a_product_is_not_that_of_its_proposal():
-    result, marginals, joint = closed_forms(Product())
-    expected = (joint[:, None] - marginals["a"] - marginals["b"]).mean().item()
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_synergy_of_a_product_is_not_that_of_its_proposal(names):
+    result, log_p = closed_forms(Product(names))
+    alone = {name: log_p(name).mean().item() for name in names}
+    expected = log_p(names).mean().item() - sum(alone.values())
     assert result["synergy"].value == pytest.approx(expected, abs=1e-2)
-    for name, values in marginals.items():
-        assert result[f"from_{name}"][name].value == pytest.approx(values.mean().item(), abs=1e-6)
-        assert result["from_both"][name].value < values.mean().item() - 0.05
-    of_one_proposal = result["joint"].value - sum(result["from_both"][name].value for name in "ab")
+    for name, value in alone.items():
+        assert result[f"from_{name}"][name].value == pytest.approx(value, abs=1e-6)
+        assert result["from_both"][name].value < value - 0.05
+    of_one_proposal = result["joint"].value - sum(result["from_both"][name].value for name in names)
     assert of_one_proposal > expected + 0.1
 
 
 def test_one_modality_has_one_likelihood():
-    model = Gaussian()
-    del model.modalities["b"]
-    x = {"a": torch.zeros(4, 1, dtype=torch.float64)}
+    model, x = Gaussian("a"), {"a": torch.zeros(4, 1, dtype=torch.float64)}
     assert set(likelihood.likelihoods(model, x, 10, seed=0)) == {"from_a"}
 
 
@@ -206,8 +234,9 @@ def test_prior_draws_and_cross_generation(generator):
     }
 
 
-def test_classifiers_learn_and_come_back_the_same(tmp_path):
+def test_classifiers_learn_and_come_back_the_same(tmp_path, monkeypatch):
     """Ten constant grey levels: every classifier tells most of them apart."""
+    monkeypatch.setattr(classifiers, "BATCH", 32)
     labels = np.arange(400, dtype=np.uint8) % 10
     grey = np.broadcast_to((labels * 25)[:, None, None, None], (400, 1, 28, 28)).astype(np.uint8)
     device = torch.device("cpu")
