@@ -19,11 +19,12 @@ import numpy as np
 import pytest
 
 from mmvae.data import sources
+from mmvae.datasets import mnist_svhn
 
 NAME = "svhn/train_32x32.mat"  # the file whose transfer goes wrong
 SIZE = 70_000
 CONTENT = np.random.default_rng(0).bytes(SIZE)
-FILES = {path: f"the bytes of {path}".encode() for path in sources.OFFICIAL["mnist_svhn"]} | {NAME: CONTENT}
+FILES = {path: f"the bytes of {path}".encode() for path in mnist_svhn.SOURCES} | {NAME: CONTENT}
 
 
 def sums(files):

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from mmvae.nets.svhn import Decoder, FromOnePixel, ToFewChannels
+from mmvae.kinds.colour import Decoder
+from mmvae.layers import FromOnePixel, ToFewChannels
 from torch import nn
 
 
