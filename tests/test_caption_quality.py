@@ -3,7 +3,6 @@
 import math
 
 import pytest
-
 from mmvae.evaluation.caption_quality import bleu, describe
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from mmvae.config import EXTRACTOR_LAYERS
+from mmvae.extractor import ExtractorConfig, WeightsError
 from PIL import Image
 from tampered import refusal
 
 from mmvae import extractor
-from mmvae.config import EXTRACTOR_LAYERS
-from mmvae.extractor import ExtractorConfig, WeightsError
 from mmvae.files import FileError
 
 SMALL = ExtractorConfig("layer1", "imagenet", 32)

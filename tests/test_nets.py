@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from mmvae.kinds.colour import Decoder
+from mmvae.layers import FromOnePixel, ToFewChannels
 from torch import nn
-
-from mmvae.nets.svhn import Decoder, FromOnePixel, ToFewChannels
 
 
 @pytest.mark.parametrize("batch", [1, 5])

@@ -8,7 +8,9 @@ from test_training import fit
 from test_updates import recorder
 from toys import toy_model
 
-from mmvae.losses import ImportanceWeighted, Phase, SubsampledElbo
+from mmvae.losses import Phase
+from mmvae.models.mmvae import ImportanceWeighted
+from mmvae.models.mvae import SubsampledElbo
 from mmvae.training import loop
 from mmvae.training.checkpoints import Checkpoint
 from mmvae.training.phases import PhaseError, extendable, schedule

@@ -8,8 +8,9 @@ from toys import toy_model, toy_pairs
 
 from benchmarks import dense
 from mmvae import objectives
-from mmvae.losses import ImportanceWeighted, Phase
-from mmvae.models import MultimodalVAE
+from mmvae.losses import Phase
+from mmvae.model import MultimodalVAE
+from mmvae.models.mmvae import ImportanceWeighted
 from mmvae.objectives import Screen
 from mmvae.training import loop
 
@@ -25,7 +26,7 @@ def moments() -> dict[str, MultimodalVAE]:
     """A model at the beginning, half-way and at the end of a training run."""
     model = toy_model(latents=8, hidden=32, channels=8)
     found = {"start": copy.deepcopy(model)}
-    budget = loop.Budget(1, 3200, BATCH, 2e-3)
+    budget = loop.Budget(epochs=1, pairs_per_epoch=3200, batch_size=BATCH, learning_rate=2e-3)
     for moment in ("half-way", "end"):
         loss = ImportanceWeighted("dreg_mixture", "loose", 5, Screen())
         loop.train(model, [Phase(loss)], toy_pairs(512), toy_pairs(20), budget, seed=0)
@@ -56,7 +57,7 @@ def test_gradients_equal_the_dense_ones(moments, moment, bound, objective):
     exact, reference, x, noise = gradient(copy.deepcopy(model).double(), objective, bound, None)
     if objective in dense.OBJECTIVES:
         parameters = dense.parameters_of(model, torch.float64)
-        dense.surrogate(parameters, x, noise, objective, bound, model.config.likelihood_scale).backward()
+        dense.surrogate(parameters, x, noise, objective, bound, model.modalities["a"].likelihood.scale).backward()
         independent = torch.cat([parameters[name].grad.flatten() for name, _ in model.named_parameters()])
         assert error(exact, independent) < 1e-9
     screened, estimate, _, _ = gradient(model, objective, bound, Screen())

@@ -6,16 +6,17 @@ import pytest
 import torch
 from toys import toy_model, toy_pairs
 
-from mmvae import losses
+from mmvae.models.mmvae import ImportanceElbo, ImportanceWeighted
+from mmvae.models.mvae import SubsampledElbo
 from mmvae.objectives import Screen
 from mmvae.training.updates import CHECKED, GraphedUpdate, Update, adam, restart
 
 BATCH = 16
 LOSSES = [
-    ("mmvae", losses.ImportanceWeighted("dreg_iwae", "loose", 5, Screen(rows_per_expert=2))),
-    ("mmvae", losses.ImportanceWeighted("elbo", "loose", 2)),
-    ("mmvae", losses.ImportanceElbo("importance_elbo", "loose", 2)),
-    ("mvae", losses.SubsampledElbo(0.4)),
+    ("mmvae", ImportanceWeighted("dreg_iwae", "loose", 5, Screen(rows_per_expert=2))),
+    ("mmvae", ImportanceWeighted("elbo", "loose", 2)),
+    ("mmvae", ImportanceElbo("importance_elbo", "loose", 2)),
+    ("mvae", SubsampledElbo(0.4)),
 ]
 
 
