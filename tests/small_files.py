@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmvae.data import birds, digits
+from mmvae.datasets import birds, digits
 
 DIGITS, BIRDS = 30, 4  # of each part
 

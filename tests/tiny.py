@@ -43,7 +43,6 @@ ENVIRONMENT = os.environ | {
     "GIT_AUTHOR_EMAIL": "test@example.com",
     "GIT_COMMITTER_NAME": "test",
     "GIT_COMMITTER_EMAIL": "test@example.com",
-    "OMP_NUM_THREADS": "1",
     "TQDM_DISABLE": "1",
 }
 
