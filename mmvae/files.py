@@ -127,12 +127,13 @@ def write_csv(path: str | Path, rows: list[dict]) -> None:
         FileError: a number is not finite, a cell is empty, or the rows do not have the same keys; says where.
     """
     with atomic(path) as temporary, _refused(path), temporary.open("w", newline="", encoding="utf-8") as file:
-        rows = [_plain(row, f"row {i}") for i, row in enumerate(rows, 1)]
+        named = {f"row {i} ({' '.join(map(str, next(iter(row.items()), ())))})": row for i, row in enumerate(rows, 1)}
+        rows = [_plain(row, name) for name, row in named.items()]
         if len({frozenset(row) for row in rows}) != 1:
             raise ValueError("a table needs rows, all with the same keys")
-        for i, row in enumerate(rows, 1):
+        for name, row in zip(named, rows, strict=True):
             if empty := [key for key, value in row.items() if value is None and key not in OPTIONAL]:
-                raise ValueError(f"row {i}.{empty[0]} is empty")
+                raise ValueError(f"{name}.{empty[0]} is empty")
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

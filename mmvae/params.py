@@ -6,11 +6,15 @@ Each section's class stands beside the code that uses it; `mmvae.schema` puts th
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
+
+from mmvae.registry import UnknownName
 
 SHOWN = 100  # characters of a value in a message
 
@@ -19,18 +23,19 @@ class ParamsError(ValueError):
     """params.yaml says something that is not allowed; the message is one line."""
 
 
+@contextmanager
+def naming(at: str) -> Iterator[None]:
+    """Errors about what stands at a place of params.yaml, with the place."""
+    try:
+        yield
+    except (ParamsError, UnknownName) as error:
+        raise ParamsError(f"{at}: {error}") from None
+
+
 class Section(BaseModel):
     """A section of params.yaml: every key is there, of its type, and no other."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
-
-
-def _number(value: Any) -> Any:
-    """`dvc exp run -S` writes 1e-05, which PyYAML reads as text."""
-    try:
-        return float(value) if isinstance(value, str) and "e" in value.lower() else value
-    except ValueError:
-        return value
 
 
 def whole(minimum: int, maximum: int) -> Any:
@@ -40,7 +45,7 @@ def whole(minimum: int, maximum: int) -> Any:
 
 def real(minimum: float, maximum: float) -> Any:
     """The type of a number between both ends."""
-    return Annotated[float, BeforeValidator(_number), Field(ge=minimum, le=maximum)]
+    return Annotated[float, Field(ge=minimum, le=maximum)]
 
 
 def _different(values: tuple) -> tuple:
@@ -62,39 +67,63 @@ Seed = whole(0, 2**32 - 1)  # NumPy's and gensim's generators take no more than 
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses a key that is given twice."""
+    """PyYAML's safe loader, which reads words as YAML 1.2 does, as DVC does, or refuses them.
+
+    It refuses a key that is given twice, too; and anchors, since `dvc exp run -S` loses its change beside an alias.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        event = self.peek_event()
+        if event.anchor or getattr(event, "tag", None):
+            raise _refusal(event, "an anchor, an alias or a tag; write the value itself")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
-        if twice is not None:
-            raise ParamsError(f"line {node.start_mark.line + 1}: the key {twice!r} is given twice")
+        known: list = []
+        for key, _ in node.value:
+            known.append(self.construct_object(key, deep=True))
+            if known[-1] in known[:-1]:
+                raise _refusal(key, f"the key {known[-1]!r}, which is there already")
         return super().construct_mapping(node, deep)
 
 
-def _plain(loader: _Loader, node: yaml.ScalarNode) -> int | float:
-    """A number that YAML 1.1, which PyYAML reads, and 1.2, which DVC reads, agree on."""
-    if not re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?|[-+]?\.(inf|nan)", node.value):
-        raise ParamsError(
-            f"line {node.start_mark.line + 1}: {node.value} is not the same number to every reader of YAML"
-        )
-    kind = "int" if node.tag.endswith("int") else "float"
+def _refusal(at: yaml.Node | yaml.Event, what: str) -> ParamsError:
+    return ParamsError(f"line {at.start_mark.line + 1} has {what}")
+
+
+WORDS = {  # how the words of each type are written in YAML 1.1 and 1.2 alike
+    "int": r"[-+]?(0|[1-9][0-9]*)",
+    "float": r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?|\.[0-9]+|\.inf|\.nan)",
+    "bool": "(?i:true|false)",
+}
+ALSO = {  # what YAML 1.2 takes for numbers besides, such as the 1e-05 that `dvc exp run -S` writes
+    "int": "[-+]?(0o)?[0-9_]+",
+    "float": r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9_]+)([eE][-+]?[0-9]+)?",
+}
+
+
+def _plain(loader: _Loader, node: yaml.ScalarNode) -> int | float | bool:
+    kind = node.tag.rpartition(":")[2]
+    if not re.fullmatch(WORDS[kind], node.value):
+        raise _refusal(node, f"{node.value}, which is not the same to every reader of YAML; add quotes, or change it")
     return getattr(yaml.SafeLoader, f"construct_yaml_{kind}")(loader, node)
 
 
-for _kind in ("int", "float"):
+for _kind in WORDS:
     _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _plain)
+for _kind, _word in ALSO.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"({_word})$"), list("-+._0123456789"))
 
 
 def load(path: str | Path = "params.yaml") -> dict:
     """The content of the file, unchecked but for its syntax.
 
     Raises:
-        ParamsError: the file is missing, is no YAML, or has a key twice.
+        ParamsError: the file is missing, is no YAML, has a key twice, or has what another reader reads differently.
     """
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a safe loader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ParamsError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ParamsError(f"{path}: it holds no sections")
@@ -114,18 +143,21 @@ def check(kind: type[S], content: Any, at: str = "") -> S:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in (*filter(None, [at]), *first["loc"]))
+        key = ".".join(str(part) for part in (*filter(None, [at]), *first["loc"])) or "params.yaml"
+        if first["type"] == "missing":
+            raise ParamsError(f"{key}: the key is missing") from None
         value = repr(first["input"])
         shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
-        raise ParamsError(f"{key or 'params.yaml'} is {shown}: {_allowed(first)}") from None
+        raise ParamsError(f"{key} is {shown}: {_allowed(kind, first)}") from None
 
 
-def _allowed(error: dict) -> str:
-    if error["type"] == "missing":
-        return f"the key {error['loc'][-1]!r} is missing"
+def _allowed(kind: type[Section], error: dict) -> str:
     if error["type"] == "extra_forbidden":
-        return "there is no such key"
-    return error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        for part in error["loc"][:-1]:
+            kind = kind.model_fields[part].annotation
+        return f"there is no such key; those that there are: {', '.join(kind.model_fields)}"
+    told = re.sub("^(Input|String) should", "it should", error["msg"].removeprefix("Value error, "))
+    return re.sub("valid tuple", "list", re.sub(r"valid dictionary( or instance of \w+)?", "section", told))
 
 
 def section(kind: type[S], content: dict, at: str) -> S:

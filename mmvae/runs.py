@@ -6,16 +6,18 @@ that it sees: `mmvae_features`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from mmvae import registry
-from mmvae.params import ParamsError, Section, check, whole
+from mmvae.params import ParamsError, Section, check, naming, whole
 
 CAPTIONS = "captions"
 SECTIONS = {"digits": "runs", "captions": "caption_runs"}  # of the runs of each family of data sets
+RESERVED = ("classifiers",)  # their accuracy is written beside the runs'
 Particles = whole(1, 1000)
 
 
@@ -85,15 +87,16 @@ def of_set(params: dict, data_set: str) -> dict[str, Run]:
     found: dict[str, Run] = {}
     for group, entries in params[at].items():
         for name, content in entries.items():
-            entry = _checked(content, f"{at}.{group}.{name}")
-            if data.FAMILY == "captions":
-                seen = _on_images(name, group == "alone", params["caption_images"])
-            else:
-                seen = {name: _seen(entry, data.MODALITIES)}
-            for run, kinds in seen.items():
-                if run in found:
-                    raise ParamsError(f"{at}.{group}.{name}: there is another run {run!r}")
-                found[run] = Run(data_set, run, entry, kinds, shared=group != "own_objective")
+            with naming(f"{at}.{group}.{name}"):
+                entry = _checked(name, content)
+                if data.FAMILY == "captions":
+                    seen = _on_images(name, entry, group == "alone", params["caption_images"])
+                else:
+                    seen = {name: _seen(entry, data.MODALITIES)}
+                for run, kinds in seen.items():
+                    if run in found:
+                        raise ParamsError(f"there is another run {run!r}")
+                    found[run] = Run(data_set, run, entry, kinds, shared=group != "own_objective")
     return found
 
 
@@ -109,21 +112,27 @@ def find(params: dict, data_set: str, name: str) -> Run:
     return runs[name]
 
 
-def _checked(content: Any, at: str) -> Entry:
-    entry = check(Entry, content, at)
-    check(registry.find("models", entry.model).Options, entry.options, at)
+def _checked(name: str, content: Any) -> Entry:
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in RESERVED:
+        raise ParamsError("a run's name is of small letters, digits and _, and not 'classifiers'")
+    entry = check(Entry, content)
+    with naming("model"):
+        model = registry.find("models", entry.model)
+    check(model.Options, entry.options)
     return entry
 
 
 def _seen(entry: Entry, modalities: dict[str, str]) -> dict[str, str]:
-    for kind in entry.kinds or ():
-        if kind not in modalities.values():
-            raise ParamsError(f"{kind!r} is no kind of a modality here; known: {', '.join(modalities.values())}")
+    known = list(modalities.values())
+    if entry.kinds is not None and not (entry.kinds and set(entry.kinds) <= set(known)):
+        raise ParamsError(f"kinds is {entry.kinds}: it should be one or more of {', '.join(known)}")
     return {name: kind for name, kind in modalities.items() if entry.kinds is None or kind in entry.kinds}
 
 
-def _on_images(name: str, alone: bool, images: list[str]) -> dict[str, dict[str, str]]:
+def _on_images(name: str, entry: Entry, alone: bool, images: list[str]) -> dict[str, dict[str, str]]:
     """Run -> kinds: every kind of image, with captions; or, `alone`, every kind of image, and captions."""
+    if entry.kinds is not None:
+        raise ParamsError(f"kinds is {entry.kinds}: leave it out, since `caption_images` says what a caption run sees")
     if alone:
         return {f"{name}_{kind}": {kind: kind} for kind in (*images, CAPTIONS)}
     return {f"{name}_{image}": {CAPTIONS: CAPTIONS, image: image} for image in images}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, create_model
 
 from mmvae import params, registry, runs
 from mmvae.data.pairing import PairingSettings
@@ -21,8 +21,8 @@ from mmvae.evaluation.labelled import DigitSettings
 from mmvae.evaluation.sentences import FastTextSettings
 from mmvae.model import Latents
 from mmvae.objectives import OBJECTIVES
-from mmvae.params import ParamsError, Section, Seed, several
-from mmvae.training.loop import Budget
+from mmvae.params import ParamsError, Section, Seed, naming, several
+from mmvae.training.loop import Budget, Length, Optimiser
 from mmvae.training.run import phases_of
 
 PARTICLES_AT_ONCE = 1_000_000  # of a batch, from each expert: more fit into no memory of today
@@ -32,7 +32,7 @@ OF_SETS: dict[str, dict[str, type[Section] | None]] = {  # family of data sets -
         "classifiers": ClassifierSettings,
         "evaluate": DigitSettings,
         "networks": None,
-        "train": None,
+        "train": Length,
         "particles": None,
     },
     "captions": {
@@ -43,16 +43,30 @@ OF_SETS: dict[str, dict[str, type[Section] | None]] = {  # family of data sets -
         "cca": CcaSettings,
         "evaluate": CaptionSettings,
         "networks": None,
-        "train": None,
+        "train": Length,
         "particles": None,
     },
 }
+LISTED = {"digits": "digit_sets", "captions": "caption_sets"}
 
 
 class Download(Section):
     """mirror: a folder or base URL with the official files and SHA256SUMS."""
 
-    mirror: str | None
+    mirror: Annotated[str, Field(min_length=1)] | None
+
+
+class Runs(Section):
+    """Runs by name, of digit sets."""
+
+    shared_objective: dict[str, Any]
+    own_objective: dict[str, Any]
+
+
+class CaptionRuns(Runs):
+    """Runs by name, of caption sets."""
+
+    alone: dict[str, Any]
 
 
 class Params(Section):
@@ -64,9 +78,9 @@ class Params(Section):
     seeds: several(Seed)
     objective: Literal[OBJECTIVES]
     download: Download
-    optimiser: dict[str, Any]
-    runs: dict[Literal["shared_objective", "own_objective"], dict[str, Any]]
-    caption_runs: dict[Literal["shared_objective", "own_objective", "alone"], dict[str, Any]]
+    optimiser: Optimiser
+    runs: Runs
+    caption_runs: CaptionRuns
     data: dict[str, Any]
     captions: dict[str, Any]
     features: dict[str, Any]
@@ -84,66 +98,69 @@ def load(path: str | Path = "params.yaml") -> dict:
 
     Raises:
         ParamsError: one line that names the key, its value and what is allowed.
-        UnknownName: there is no such model, kind or data set.
     """
-    content = params.load(path)
+    return check(params.load(path))
+
+
+def check(content: dict) -> dict:
+    """The content of the file, if all of it is allowed. Raises as `load` does."""
     params.check(Params, content)
-    for family in OF_SETS:
-        for name in content[_listed(family)]:
-            if family != registry.find("datasets", name).FAMILY:
-                raise ParamsError(f"{_listed(family)}: {name!r} is of another family of data sets")
-    for data_set in content["data"]:
-        _check_set(content, data_set)
+    for data_set, family in _families(content).items():
+        for section, kind in OF_SETS[family].items():
+            if data_set not in content[section]:
+                raise ParamsError(f"{section}.{data_set}: the key is missing")
+            if kind is not None:
+                params.check(kind, content[section][data_set], f"{section}.{data_set}")
+        params.check(_networks(data_set), content["networks"][data_set], f"networks.{data_set}")
+        for run in runs.of_set(content, data_set).values():
+            with naming(f"run {run.name} of {data_set}"):
+                _check_run(run, content)
+        if family == "captions":
+            _check_judges(content, data_set)
     return content
 
 
-def _listed(family: str) -> str:
-    return {"digits": "digit_sets", "captions": "caption_sets"}[family]
+def _families(content: dict) -> dict[str, str]:
+    """Data set -> family, of all that are listed or have a section."""
+    found = {}
+    for section in dict.fromkeys([*LISTED.values(), *(name for names in OF_SETS.values() for name in names)]):
+        for data_set in content[section]:
+            with naming(f"{section}.{data_set}"):
+                family = registry.find("datasets", data_set).FAMILY
+            if section not in (LISTED[family], *OF_SETS[family]):
+                raise ParamsError(f"{section}.{data_set}: a set of {family} is in {LISTED[family]}, not here")
+            found[data_set] = family
+    return found
 
 
-def _check_set(content: dict, data_set: str) -> None:
-    """All that params.yaml says of one data set."""
-    data = registry.find("datasets", data_set)
-    for section, kind in OF_SETS[data.FAMILY].items():
-        if data_set not in content[section]:
-            raise ParamsError(f"{section}: the key {data_set!r} is missing")
-        if kind is not None:
-            params.check(kind, content[section][data_set], f"{section}.{data_set}")
-    _check_networks(content["networks"][data_set], data, f"networks.{data_set}")
-    for run in runs.of_set(content, data_set).values():
-        budget = params.check(Budget, run.train(content), f"train.{data_set}")
-        _check_networks({"latents": 1} | run.networks(content), data, f"networks.{data_set}")
-        particles, most = run.particles(content) or 1, PARTICLES_AT_ONCE // budget.batch_size
-        if particles > most:
-            because = f"train.{data_set}.batch_size is {budget.batch_size}"
-            raise ParamsError(f"particles.{data_set} is {particles}: at most {most}, because {because}")
-        with _naming(f"run {run.name} of {data_set}"):
-            phases_of(run, content, torch.device("cpu"))
-    if data.FAMILY == "captions":
-        # The vectors of sentences have one direction less than those of words: smooth inverse frequency removes it.
-        dimensions = content["fasttext"][data_set]["dimensions"]
-        components = content["cca"][data_set]["components"]
-        if components >= dimensions:
-            raise ParamsError(
-                f"cca.{data_set}.components is {components}: at most {dimensions - 1}, because "
-                f"fasttext.{data_set}.dimensions is {dimensions}"
-            )
+@cache
+def _networks(data_set: str) -> type[Section]:
+    """The options of all kinds of a data set, and the latents."""
+    kinds = registry.find("datasets", data_set).MODALITIES.values()
+    return create_model("Networks", __base__=Latents, **{k: (registry.find("kinds", k).Options, ...) for k in kinds})
 
 
-@contextmanager
-def _naming(run: str) -> Iterator[None]:
-    """Say which run an error is about."""
-    try:
-        yield
-    except ParamsError as error:
-        raise ParamsError(f"{run}: {error}") from None
+def _check_run(run: runs.Run, content: dict) -> None:
+    """What a run replaces, and whether its model can be trained so."""
+    if run.entry.objective not in (None, *OBJECTIVES):
+        raise ParamsError(f"objective is {run.entry.objective!r}: it should be one of {', '.join(OBJECTIVES)}")
+    budget = params.check(Budget, run.train(content), "train")
+    shared = content["networks"][run.data_set]
+    replaced = {kind: shared.get(kind, {}) | options for kind, options in run.entry.networks.items()}
+    params.check(_networks(run.data_set), shared | replaced, "networks")
+    particles, most = run.particles(content) or 1, PARTICLES_AT_ONCE // budget.batch_size
+    if particles > most:
+        at = "particles" if run.entry.particles else f"particles.{run.data_set}"
+        raise ParamsError(f"{at} is {particles}: at most {most}, because train's batch_size is {budget.batch_size}")
+    phases_of(run, content, torch.device("cpu"))
 
 
-def _check_networks(content: dict, data: Any, at: str) -> None:
-    params.check(Latents, {"latents": content.get("latents")}, at)
-    for kind, options in content.items():
-        if kind == "latents":
-            continue
-        if kind not in data.MODALITIES.values():
-            raise ParamsError(f"{at}.{kind}: there is no such key; kinds here: {', '.join(data.MODALITIES.values())}")
-        params.check(registry.find("kinds", kind).Options, options, f"{at}.{kind}")
+def _check_judges(content: dict, data_set: str) -> None:
+    """The vectors of sentences have one direction less than those of words: smooth inverse frequency removes it."""
+    dimensions = content["fasttext"][data_set]["dimensions"]
+    components = content["cca"][data_set]["components"]
+    if components >= dimensions:
+        raise ParamsError(
+            f"cca.{data_set}.components is {components}: at most {dimensions - 1}, because "
+            f"fasttext.{data_set}.dimensions is {dimensions}"
+        )

@@ -10,23 +10,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 from forked import Server
+
+# What a caller may have exported and programs look at: the tests set what they need (test_environment.py).
+for name in [name for name in os.environ if name.startswith(("DVC_", "GIT_", "MPL", "OMP_", "PYTHON", "TQDM_"))]:
+    del os.environ[name]
+os.environ["OMP_NUM_THREADS"] = "1"  # processes share the cores: more threads would only wait
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("MMVAE_SHARED", ROOT.parent / "shared"))
 FIRST = "test_smoke.py"  # runs the whole pipeline, tiny, while others go on beside it
-OF_ITS_PROJECT = ("test_faults_interruption.py", "test_faults_sharing.py", "test_faults_storage.py")
+OF_ITS_PROJECT = ("test_stopped.py", "test_storage.py")
 SMALL = "test_files.py"  # and what comes after it in the alphabet
 
 
 def pytest_configure():
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of a shell's background jobs, and of all they start
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if "PYTEST_XDIST_WORKER" in os.environ:  # processes that share the cores: more threads would only wait
-        torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """The longest file first, then what needs its project when that is done, small ones last: all end together."""
 
@@ -34,6 +37,11 @@ def pytest_collection_modifyitems(items):
         return 0 if name == FIRST else 2 if name in OF_ITS_PROJECT else 1 if name < SMALL else 3
 
     items.sort(key=lambda item: place(item.path.name))
+    for item in items:
+        if item.path.parent.name == "faults":
+            item.add_marker("faults")
+        if "finished_project" in item.fixturenames:
+            item.add_marker("slow")
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -101,5 +109,7 @@ def work(finished_project, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def generator() -> torch.Generator:
+def generator():
+    import torch  # here, after the environment is what it should be
+
     return torch.Generator().manual_seed(0)

@@ -6,10 +6,7 @@ What it can do to a request is a function of the request and of the content of t
 import gzip
 import hashlib
 import re
-import socket
-import struct
 import threading
-import time
 from collections import Counter
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -160,21 +157,8 @@ def cut_chunked(request, content):
     request.close_connection = True
 
 
-def reset(count, request, content):
-    """The connection is reset in mid-body, not closed."""
-    request.send(request.start(content)[:count])
-    time.sleep(0.05)  # else the reset overtakes the bytes
-    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    request.rfile.close()
-    request.connection.close()
-
-
 def stall(count, request, content):
     request.send(request.start(content)[:count])
-    request.server.released.wait(20)
-
-
-def silent(request, _):
     request.server.released.wait(20)
 
 
@@ -182,23 +166,8 @@ def hang_up(*_):
     pass
 
 
-def garbage(request, _):
-    request.wfile.write(b"\x00\xff neither HTTP nor anything\r\n\r\n")
-
-
-def slow(request, content):
-    body = request.start(content)
-    for i in range(0, len(body), 3_500):
-        request.send(body[i : i + 3_500])
-        time.sleep(0.03)
-
-
 def status(code, request, _, **headers):
     request.head(code, Content_Length=0, **headers)
-
-
-def redirect(to, request, _):
-    request.head(302, Location=to, Content_Length=0)
 
 
 def other(content, request, _):
@@ -222,11 +191,6 @@ def gzipped(request, content):
     body = gzip.compress(content)
     request.head(200, Content_Length=len(body), Content_Encoding="gzip")
     request.send(body)
-
-
-def gzipped_if_allowed(request, content):
-    does = gzipped if "gzip" in request.headers.get("Accept-Encoding", "gzip") else right
-    does(request, content)
 
 
 def called_gzipped(request, content):

@@ -28,7 +28,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"},
         )
         assert self.process.stdout.readline() == "ready\n"
 

@@ -1,148 +1,140 @@
-"""Tables over seeds."""
+"""Tables are pivots of the long table: the numbers in them, and the few that DVC tracks."""
+
+import shutil
+import subprocess
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
+from conftest import ROOT
 
-from mmvae import report, tables
+from mmvae import files, report, tables
+from mmvae.files import FileError
 
-
-def test_summaries_over_seeds():
-    summary = tables.over_seeds({0: {"joint": 0.2, "n": {"a": 1}}, 3: {"joint": 0.4, "n": {"a": 3}}})
-    assert summary["joint"] == {
-        "mean": pytest.approx(0.3),
-        "std": pytest.approx(np.std([0.2, 0.4], ddof=1)),
-        "seeds": {"0": 0.2, "3": 0.4},
-    }
-    assert summary["n"]["a"]["mean"] == 2
-
-
-def test_one_seed_has_no_deviation_and_errors_are_kept():
-    summary = tables.over_seeds({0: {"joint": {"mean": -3.0, "standard_error": 0.5}}})["joint"]
-    assert summary == {"mean": -3.0, "std": None, "seeds": {"0": -3.0}, "standard_error": 0.5}
-
-
-def rates(value, names=("mnist", "svhn")):
-    part = {"reconstruction": dict.fromkeys(names, value), "entropy": dict.fromkeys(names, 2.0)}
-    if len(names) > 1:
-        cross = {"mnist_to_svhn": value, "svhn_to_mnist": value}
-        part |= {"joint": value, "joint_by_chance": 0.1, "cross": cross, "from_both": dict.fromkeys(names, value)}
-    return part
-
-
-def evaluation(value, names=("mnist", "svhn")):
-    accuracy = {"majority": 0.2, "single": {name: {"samples": value, "means": value} for name in names}}
-    if len(names) > 1:
-        accuracy |= {"both": {"samples": value, "means": value}, "both_to_single": accuracy["single"]}
-    return {
-        "latent_accuracy": accuracy,
-        "coherence": {kind: rates(value, names) for kind in ("strong", "lenet")},
-        "likelihood": {f"from_{name}": {name: {"mean": -value, "standard_error": 0.1}} for name in names},
-        "test_pairs": {"all": 10, "likelihood": 5},
-    }
+NAN = float("nan")
+COLUMNS = ["set", "run", "seed", "metric", "value", "standard_error"]
+LONG = pd.DataFrame(
+    [
+        ("digits", "mmvae", 0, "coherence.strong.joint", 0.40, 0.01),
+        ("digits", "mmvae", 1, "coherence.strong.joint", 0.50, 0.03),
+        ("digits", "mmvae", 0, "coherence.strong.cross.a_to_b", 0.6, 0.01),
+        ("digits", "mmvae", 1, "coherence.strong.cross.a_to_b", 0.6, 0.01),
+        ("digits", "mmvae", 0, "coherence.lenet.joint", 0.3, 0.01),
+        ("digits", "mmvae", 0, "likelihood.joint", -100.0, 2.0),
+        ("digits", "mmvae", 1, "likelihood.joint", -104.0, 4.0),
+        ("digits", "mmvae", 0, "likelihood.from_a.b", -7.25, NAN),
+        ("digits", "mmvae", 0, "likelihood.from_both.b", -5.25, 0.5),
+        ("digits", "mmvae", 0, "latent_accuracy.single.a.samples", 0.9, 0.02),
+        ("digits", "mmvae", 0, "latent_accuracy.single.a.means", 0.95, 0.02),
+        ("digits", "vae_a", 0, "latent_accuracy.single.a.samples", 0.8, 0.02),
+        ("digits", "classifiers", 0, "accuracy.strong.a", 0.99, NAN),
+    ],
+    columns=COLUMNS,
+)
 
 
-@pytest.fixture
-def evaluations():
-    runs = {"mmvae_loose": 0.8, "mmvae_tight": 0.6, "mvae_poe": 0.3, "mvae_moe": 0.4}
-    result = {run: {seed: evaluation(value + seed / 100) for seed in (0, 1)} for run, value in runs.items()}
-    result |= {
-        f"vae_{k}": {s: evaluation(0.5, (m,)) for s in (0, 1)} for k, m in (("grey", "mnist"), ("colour", "svhn"))
-    }
-    return result
+def rows(text: str) -> list[list[str]]:
+    """Header and rows of the Markdown table under a title."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "---" not in line]
 
 
-CLASSIFIERS = {kind: {"mnist": 0.99, "svhn": 0.9} for kind in ("strong", "lenet")}
+def of(key: str) -> tables.Table:
+    return next(table for table in (*tables.DIGITS, *tables.BIRDS) if table.key == key)
 
 
-def test_the_keys_that_users_read(evaluations):
-    table1 = tables.table1(evaluations)
-    assert table1["majority"] == 0.2
-    assert table1["mmvae"]["svhn"]["samples"]["mean"] == pytest.approx(0.805)
-    assert table1["mvae"]["both_to_single"]["mnist"]["means"]["mean"] == pytest.approx(0.305)
-    assert set(table1["vae"]) == {"mnist", "svhn"}
-    table2 = tables.table2(evaluations, CLASSIFIERS)
-    assert table2["mmvae"]["joint"]["mean"] == pytest.approx(0.805)
-    assert table2["mvae"]["cross"]["mnist_to_svhn"]["seeds"] == {"0": 0.3, "1": 0.31}
-    assert table2["mmvae"]["lenet"]["cross"]["svhn_to_mnist"]["std"] > 0
-    assert table2["mmvae"]["joint_by_chance"]["mean"] == pytest.approx(0.1)
-    assert table2["classifiers"]["strong"]["svhn"] == 0.9
-    table3 = tables.table3(evaluations)
-    assert table3["vae"]["from_svhn"]["svhn"]["standard_error"] == pytest.approx(0.1)
-    assert table3["test_pairs"] == 5
-    table5 = tables.table5(evaluations)
-    assert table5["tight"]["joint"]["mean"] == pytest.approx(0.605)
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("coherence", [["", "joint", "a to b"], ["mmvae", "45.0 ± 7.1", "60.0 ± 0.0"]]),
+        ("coherence_lenet", [["", "joint"], ["mmvae", "30.0"]]),
+        (
+            "log_likelihood",
+            [["", "joint", "b from both", "b from a"], ["mmvae", "-102.0 ± 2.8 (3.0)", "-5.2 (0.5)", "-7.2"]],
+        ),
+        ("latent_accuracy", [["", "a"], ["mmvae", "90.0"], ["vae_a", "80.0"]]),
+        ("judges", [["", "strong, a"], ["classifiers", "99.0"]]),
+    ],
+)
+def test_means_deviations_and_standard_errors(key, expected):
+    assert np.std([0.4, 0.5], ddof=1) == pytest.approx(0.0707, abs=1e-4)
+    assert rows(of(key).markdown(LONG)) == expected
 
 
-def test_the_report_prints_what_the_tables_hold():
-    summary = {"mean": 0.4556, "std": 0.0123}
-    assert report.percent(summary) == "45.6 +- 1.2"
-    assert report.percent({"mean": 0.5, "std": None}) == "50.0"
-    assert report.nats({"mean": -1.234, "std": None}, 2) == "-1.23"
-    loose = {"joint": summary, "cross": {"mnist_to_svhn": {"mean": 0.7, "std": None}}}
-    assert report.table5({"loose": loose, "tight": loose}).splitlines()[2] == "| loose | 45.6 +- 1.2 | 70.0 |"
+def test_the_cells_that_dvc_tracks():
+    cells = tables.cells(LONG, "digits")
+    assert cells["coherence"] == {"mmvae": {"joint": pytest.approx(0.45), "a_to_b": pytest.approx(0.6)}}
+    assert cells["log_likelihood"] == {"mmvae": {"joint": -102.0, "b_from_both": -5.25}}
+    assert cells["latent_accuracy"] == {"mmvae": {"a": 0.9}, "vae_a": {"a": 0.8}}
+    assert cells.keys() == {"coherence", "log_likelihood", "latent_accuracy"}, "nothing of it is empty"
 
 
-def captioned(value, keys, seeds=(0, 1)):
-    """Evaluations of a run, by seed, whose measurements are near `value`, the pairs' floor 0.1 and ceiling 0.9."""
-
-    def leaf(number, seed):
-        return {"mean": number, "standard_error": 0.01, "fasttext": {"0": number, "5": number + 0.02 + seed / 100}}
-
-    return {
-        seed: {
-            "correlation": {
-                sentences: {
-                    scaling: {key: leaf(value + seed / 10, seed) for key in keys}
-                    | {"ground_truth": leaf(0.9, seed), "floor": leaf(0.1, seed)}
-                    for scaling in ("unit_variance", "released")
-                }
-                for sentences in ("average", "sif")
-            },
-            "captions": {"data": {"length": 7.0}},
-            "test": {"pairs": 30, "images": 3, "joint_samples": 5},
-        }
-        for seed in seeds
-    }
+PAIRS = "coherence.strong.joint coherence.strong.cross.a_to_b coherence.strong.from_others.a coherence.lenet.joint"
+LIKELIHOODS = "likelihood.joint likelihood.from_both.a likelihood.from_a.b likelihood.conditional.a_given_b"
+LATENTS = "latent_accuracy.single.a.samples latent_accuracy.both.samples latent_accuracy.both_to_single.a.samples"
+CORRELATION = "correlation.average.unit_variance"
+BIRDS = f"{CORRELATION}.joint {CORRELATION}.both {CORRELATION}.floor captions.features.bleu captions.captions.bleu"
+ATTRIBUTES = "attributes.joint.accuracy attributes.image_to_sentence.accuracy attributes.image_to_sentence.chance"
 
 
-CROSS = ("joint", "image_to_sentence", "sentence_to_image", "both", "image_reconstruction", "caption_reconstruction")
+@pytest.mark.parametrize(
+    ("family", "metrics", "tracked"),
+    [("digits", f"{PAIRS} {LIKELIHOODS} {LATENTS}", 9), ("captions", f"{BIRDS} {ATTRIBUTES}", 5)],
+)
+def test_no_number_is_tracked_twice(family, metrics, tracked):
+    every = [("s", "run", 0, name, i + 0.5, NAN) for i, name in enumerate(metrics.split())]
+    found = list(leaves(tables.cells(pd.DataFrame(every, columns=COLUMNS), family)))
+    assert len(found) == len(set(found)) == tracked
 
 
-@pytest.fixture
-def captioned_evaluations():
-    runs = {f"mmvae_{image}": captioned(v, CROSS) for image, v in (("features", 0.5), ("pixels", 0.3))}
-    runs |= {f"mvae_{image}": captioned(0.2, CROSS) for image in ("features", "pixels")}
-    runs |= {f"vae_{image}": captioned(0.7, CROSS[4:5]) for image in ("features", "pixels")}
-    return runs | {"vae_captions": captioned(0.8, CROSS[5:])}
+def leaves(cells: dict) -> list:
+    """All values of nested dictionaries."""
+    return [leaf for value in cells.values() for leaf in (leaves(value) if isinstance(value, dict) else [value])]
 
 
-def test_table4(captioned_evaluations):
-    table = tables.table4(captioned_evaluations, ("features", "pixels"))
-    assert table["ground_truth"]["mean"] == 0.9
-    assert table["floor"]["mean"] == 0.1
-    assert table["mmvae"]["joint"]["mean"] == pytest.approx(0.55)
-    assert table["mmvae"]["joint"]["std"] == pytest.approx(np.std([0.5, 0.6], ddof=1))
-    assert table["mmvae"]["joint"]["standard_error"] == pytest.approx(0.01)
-    # Under the second FastText seed 0.02 and 0.03 higher: on average 0.025.
-    assert table["mmvae"]["joint"]["fasttext_std"] == pytest.approx(np.std([0, 0.025], ddof=1))
-    assert set(table["mvae"]["cross"]) == {"image_to_sentence", "sentence_to_image"}
-    assert table["pixels"]["mmvae"]["cross"]["image_to_sentence"]["seeds"] == {"0": 0.3, "1": pytest.approx(0.4)}
-    assert set(table["vae"]) == set(table["vae_captions"]) == {"reconstruction"}
-    assert "vae_captions" not in table["pixels"]  # it was judged by the features of photographs
-    assert set(table["variants"]) == {"average_released", "sif_unit_variance", "sif_released"}
-    assert table["variants"]["sif_released"]["pixels"]["mvae"]["both"]["mean"] == pytest.approx(0.25)
-    assert table["test"]["images"] == 3
+def test_the_committed_cells_are_few_and_those_of_the_long_tables():
+    metrics = {family: ROOT / f"metrics/{name}" for family, name in (("digits", "digits"), ("captions", "birds"))}
+    if not all(path.with_suffix(".json").exists() for path in metrics.values()):
+        pytest.skip("no metrics yet: run make repro first")
+    cells = {family: files.read_json(path.with_suffix(".json")) for family, path in metrics.items()}
+    assert len(leaves(cells)) <= 120
+    assert all(isinstance(leaf, float) for leaf in leaves(cells)), "a null, or no number"
+    for family, path in metrics.items():
+        again = leaves(tables.cells(files.read_table(path.with_suffix(".csv")), family))
+        assert again == pytest.approx(leaves(cells[family]), rel=1e-5)
 
 
-def test_table4_of_pixels_alone(captioned_evaluations):
-    table = tables.table4(captioned_evaluations, ("pixels",))
-    assert table["mmvae"]["joint"]["mean"] == pytest.approx(0.35)
-    assert "pixels" not in table
-    assert "features" not in table
+def test_the_long_table_is_gathered_and_reported(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for (run, seed), part in LONG.groupby(["run", "seed"]):
+        files.write_table(f"data/evaluations/digits/{run}_{seed}.csv", part[COLUMNS[3:]])
+    with pytest.raises(FileError, match=r"vae_a_1\.csv cannot be read"):
+        tables.gather("digits", ["mmvae", "vae_a"], [0, 1])
+    files.write_table("data/evaluations/digits/vae_a_1.csv", LONG[-2:-1][COLUMNS[3:]])
+    every = tables.gather("digits", ["mmvae", "vae_a"], [0, 1])
+    assert len(every) == len(LONG) + 1
+    assert list(every["run"].unique()) == ["mmvae", "vae_a", "classifiers"]
+    files.write_table("metrics/digits.csv", every)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report", "digits"])
+    report.main()
+    printed = capsys.readouterr().out
+    assert printed.startswith("Data set: digits\n\nTable 1. ")
+    assert ["mmvae", "45.0 ± 7.1", "60.0 ± 0.0"] in rows(printed)
+    for name, message in (("birds", "metrics/birds.csv cannot be read"), ("digitz", "'digitz' is no data set")):
+        monkeypatch.setattr(sys, "argv", ["report", name])
+        with pytest.raises(SystemExit, match=message):
+            report.main()
 
 
-def test_captions_of_every_run(captioned_evaluations):
-    del captioned_evaluations["vae_pixels"][0]["captions"], captioned_evaluations["vae_pixels"][1]["captions"]
-    table = tables.captions(captioned_evaluations)
-    assert table["mmvae_features"]["captions"]["data"]["length"]["mean"] == 7
-    assert table["vae_pixels"] == {}
+def test_a_long_table_without_a_number_that_is_shown(tmp_path):
+    path = tmp_path / "digits.csv"
+    files.write_table(path, LONG[:1].assign(metric="surprise"))
+    with pytest.raises(FileError, match=r"digits\.csv has no number that a table shows"):
+        tables.markdown(path, "digits")
+
+
+def test_tables_need_no_torch():
+    code = "import sys, mmvae.report, stages.tables; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

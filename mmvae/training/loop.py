@@ -29,19 +29,26 @@ class TrainingError(RuntimeError):
     """Training cannot go on; the message says where it stopped."""
 
 
-class Budget(Section):
-    """How long and how fast to train. `pairs_per_epoch` is rounded up to whole batches; None: all pairs.
-
-    amsgrad: divide by the largest second moment so far instead of the latest. restart_after: epochs after which Adam's
-    moments begin anew; 0: never.
-    """
+class Length(Section):
+    """How long and how fast to train. `pairs_per_epoch` is rounded up to whole batches; None: all pairs."""
 
     epochs: whole(1, 10_000)
     pairs_per_epoch: whole(1, 10_000_000) | None
     batch_size: whole(1, 10_000)
     learning_rate: real(1e-8, 1.0)
+
+
+class Optimiser(Section):
+    """amsgrad: divide by the largest second moment so far instead of the latest. restart_after: epochs after which
+    Adam's moments begin anew; 0: never.
+    """
+
     amsgrad: bool = True
     restart_after: whole(0, 10_000) = 0
+
+
+class Budget(Length, Optimiser):
+    """All that a training depends on besides its model, its phases and its data."""
 
     def steps_per_epoch(self, pairs: int) -> int:
         return math.ceil((self.pairs_per_epoch or pairs) / self.batch_size)

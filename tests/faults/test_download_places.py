@@ -36,8 +36,6 @@ from faulty_server import (
 from mmvae.data import http, sources
 from mmvae.files import FileError
 
-pytestmark = pytest.mark.faults
-
 CHUNK = http.CHUNK
 
 

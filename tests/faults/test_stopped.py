@@ -15,8 +15,6 @@ import yaml
 from conftest import ROOT
 from tiny import call, locked_stage, remove_outputs, snapshot
 
-pytestmark = pytest.mark.faults
-
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = {re.search(r"-m (\S+)", stage["cmd"])[1]: name for name, stage in reversed(PIPELINE.items())}
 SIGNALS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}

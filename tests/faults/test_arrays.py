@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from mmvae.config import CAPTIONS, DIGIT_SETS, FEATURES, GREY, PIXELS
 from tampered import refusal
 from toys import write_digit_noise
 
 from mmvae import files
+from mmvae.data.prepared import CAPTIONS, FEATURES, PIXELS, CaptionedPairs, LabelledPairs
 from mmvae.evaluation import correlation
-from stages import fit_cca, inputs
-
-pytestmark = pytest.mark.faults
+from stages import fit_cca
 
 CPU = torch.device("cpu")
 
@@ -32,20 +30,19 @@ def write_birds(folder: Path) -> None:
 
 
 def read_digits():
-    pairs = inputs.DigitPairs("digits", CPU)
-    images, digits = pairs.first_pass("train")
-    return [*images.values(), *pairs.split("train", (GREY_NAME,)).index.values(), digits]
+    pairs = LabelledPairs("digits", CPU)
+    values, digits = pairs.first_pass("train")
+    return [*values.values(), *pairs.split("train", ("handwritten",)).index.values(), digits]
 
 
 def read_birds():
-    pairs = inputs.CaptionPairs("birds", CPU)
+    pairs = CaptionedPairs("birds", CPU)
     for image in (FEATURES, PIXELS):
         pairs.split("train", (CAPTIONS, image))
         pairs.features("train", image)
     return pairs.described("train")
 
 
-GREY_NAME = next(name for name, kind in DIGIT_SETS["digits"].items() if kind == GREY)
 DAMAGES = {
     "missing": lambda array: None,
     "of another type": lambda array: array.astype(np.float64) if array.dtype.kind in "ui" else array.astype("S9"),
@@ -55,7 +52,7 @@ DAMAGES = {
 }
 NEEDED = {
     (write_digit_noise, read_digits): {
-        "data/prepared/digits.npz": ["handwritten/train/images", "handwritten/train/labels", "plates/train/images"],
+        "data/prepared/digits.npz": ["handwritten/train/values", "handwritten/train/labels", "plates/train/values"],
         "data/pairs/digits.npz": ["train/handwritten", "train/plates", "train/first_pass"],
     },
     (write_birds, read_birds): {

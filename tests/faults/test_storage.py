@@ -6,8 +6,6 @@ import shutil
 import pytest
 from tiny import call, locked_stage, remove_outputs, snapshot, stages_run
 
-pytestmark = pytest.mark.faults
-
 LARGE = {  # one stage for each kind of output, and the least that its largest file takes
     "download": 100_000,
     "pair_digits": 2000,

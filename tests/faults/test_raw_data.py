@@ -15,10 +15,8 @@ from small_files import BIRDS, DIGITS, bird_arrays, digit_arrays
 from tampered import refusal
 from tiny import ENVIRONMENT
 
-from mmvae.data import birds, cub, digits
+from mmvae.datasets import birds, cub, digits
 from mmvae.files import read_arrays, write_arrays
-
-pytestmark = pytest.mark.faults
 
 FIRST = names()["train"][0]
 PHOTO, CAPTION = f"{PHOTOS}{FIRST}.jpg", f"{CAPTIONS}{FIRST}.txt"

@@ -1,0 +1,12 @@
+"""How different the scales of the prior are, which MMVAE learns (section 3)."""
+
+from __future__ import annotations
+
+from mmvae.evaluation.digit_test import DigitTest
+from mmvae.model import MultimodalVAE
+
+
+def measure(model: MultimodalVAE, _: DigitTest) -> dict:
+    """scale_ratio: the largest over the smallest of D scales; 1 before training, and of a fixed prior."""
+    scale = model.prior().scale
+    return {"scale_ratio": float(scale.max() / scale.min())}
