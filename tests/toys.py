@@ -1,4 +1,4 @@
-"""Small models and data for tests of training."""
+"""Small models and data for tests: of any kind, of any number of modalities."""
 
 from pathlib import Path
 
@@ -7,54 +7,80 @@ import torch
 import yaml
 from conftest import ROOT
 
-from mmvae import classifiers, files
-from mmvae.config import DIGIT_SETS, IMAGE_SHAPES
+from mmvae import files, registry
 from mmvae.data.pairs import Pairs
-from mmvae.models import ModelConfig, MultimodalVAE, build
+from mmvae.data.text import EOS_INDEX, PAD_INDEX, SPECIALS
+from mmvae.evaluation import classifiers
+from mmvae.model import ModelConfig, MultimodalVAE, build
 
 KINDS = {"a": "grey", "b": "colour"}
+WORDS = [*SPECIALS, *"abcdefghijklmnopq"]
+SMALL = {"hidden": 16, "channels": 4, "embedding": 32, "length": 7, "vocabulary": len(WORDS)}
 
 
-def toy_pairs(pairs: int = 64) -> Pairs:
-    """Pairs of eight images of each kind, smooth ones, so that there is something to learn."""
+def toy_values(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
+    """As a kind's files hold them: smooth images, numbers of deviation 1, or sentences of nine words."""
+    dtype, shape = registry.find("kinds", kind).STORED
+    shape = (count, *(size or SMALL["length"] for size in shape))
+    if dtype == np.uint8:
+        coarse = rng.integers(0, 256, (*shape[:2], 4, 4), np.uint8)
+        return coarse.repeat(shape[2] // 4, 2).repeat(shape[3] // 4, 3)
+    if dtype == np.float32:
+        return rng.standard_normal(shape).astype(dtype)
+    words = rng.integers(len(SPECIALS), len(WORDS), shape, dtype)
+    words[:, 9], words[:, 10:] = EOS_INDEX, PAD_INDEX
+    return words
+
+
+def toy_pairs(pairs: int = 64, kinds: dict[str, str] = KINDS) -> Pairs:
+    """Pairs of eight values of each modality, so that there is something to learn."""
     rng = np.random.default_rng(0)
-    coarse = {"a": rng.integers(0, 256, (8, 1, 4, 4), np.uint8), "b": rng.integers(0, 256, (8, 3, 4, 4), np.uint8)}
-    images = {"a": coarse["a"].repeat(7, 2).repeat(7, 3), "b": coarse["b"].repeat(8, 2).repeat(8, 3)}
-    index = {name: rng.integers(0, 8, pairs, np.int32) for name in images}
-    return Pairs(images, index, torch.device("cpu"))
+    values = {name: toy_values(kind, 8, rng) for name, kind in kinds.items()}
+    index = {name: rng.integers(0, 8, pairs, np.int32) for name in values}
+    return Pairs(values, index, torch.device("cpu"))
 
 
-def toy_model(kind: str = "mmvae", **choices) -> MultimodalVAE:
+def toy_config(model: str = "mmvae", kinds: dict[str, str] = KINDS, latents: int = 4, **choices) -> ModelConfig:
+    """Every choice is an option of the model, or of each kind that has one of that name."""
+
+    def chosen(module, among: dict) -> dict:
+        return {name: value for name, value in among.items() if name in module.Options.model_fields}
+
+    networks = {kind: chosen(registry.find("kinds", kind), SMALL | choices) for kind in kinds.values()}
+    return ModelConfig(model, kinds, latents, networks, chosen(registry.find("models", model), choices))
+
+
+def toy_model(*given, **choices) -> MultimodalVAE:
+    """The model of `toy_config`, the same every time."""
     torch.manual_seed(0)
-    return build(ModelConfig(kind, KINDS, **({"latents": 4, "hidden": 16, "channels": 4} | choices)))
+    return build(toy_config(*given, **choices))
 
 
-def untrained_classifiers(digit_set: str) -> dict:
-    """Of each kind, one for each modality, as classifiers.save takes them."""
-    modalities = DIGIT_SETS[digit_set].items()
-    return {
-        kind: {name: classifiers.build(kind, IMAGE_SHAPES[image]) for name, image in modalities}
-        for kind in classifiers.KINDS
-    }
+def untrained_classifiers(digit_set: str) -> classifiers.Judges:
+    """Of each kind of classifier, one for each modality of images."""
+    shapes = classifiers.judged(registry.find("datasets", digit_set).MODALITIES).items()
+    return {kind: {name: classifiers.build(kind, shape) for name, shape in shapes} for kind in classifiers.KINDS}
 
 
 def write_digit_noise(folder: Path, **training) -> Path:
     """Images of noise, their pairs, and parameters for a training of moments."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["train"]["digits"] |= {"epochs": 2, "pairs_per_epoch": 64, "batch_size": 16, "particles": 2} | training
-    params["networks"]["digits"] |= {"hidden": 16, "channels": 4}
+    for name in ("digits", "birds"):
+        params["train"][name] |= {"epochs": 2, "pairs_per_epoch": 64, "batch_size": 16} | training
+        params["particles"][name] = 2
+        for options in params["networks"][name].values():
+            if isinstance(options, dict):
+                options |= {size: SMALL[size] for size in ("hidden", "channels") if size in options}
     params["evaluate"]["digits"] = {"joint_samples": 50, "likelihood_samples": 4, "likelihood_pairs": 5}
-    params["networks"]["birds"]["features"]["hidden"] = 16
-    params["networks"]["birds"]["captions"]["channels"] = 4
-    params["train"]["birds"] |= {"epochs": 1, "pairs_per_epoch": 64, "batch_size": 16, "particles": 2}
     folder.mkdir(exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     rng = np.random.default_rng(0)
     prepared, pairs = {}, {}
     for split in ("train", "validation", "test"):
         pairs[f"{split}/first_pass"] = np.int64(20)
-        for name, kind in DIGIT_SETS["digits"].items():
-            prepared[f"{name}/{split}/images"] = rng.integers(0, 256, (20, *IMAGE_SHAPES[kind]), np.uint8)
+        for name, kind in registry.find("datasets", "digits").MODALITIES.items():
+            shape = registry.find("kinds", kind).SHAPE
+            prepared[f"{name}/{split}/values"] = rng.integers(0, 256, (20, *shape), np.uint8)
             prepared[f"{name}/{split}/labels"] = np.arange(20, dtype=np.uint8) % 10
             pairs[f"{split}/{name}"] = (np.arange(100, dtype=np.int32) * 3) % 20
     files.write_arrays(folder / "data/prepared/digits.npz", prepared)
