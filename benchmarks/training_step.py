@@ -51,7 +51,7 @@ class Dense:
         rows = torch.randint(len(self.pairs), (self.given.batch,), device=self.device, generator=self.generator)
         x = {name: image.contiguous() for name, image in self.pairs.batch(rows).items()}
         noise = self.model.noise(list(x), self.given.particles, self.given.batch, self.generator)
-        value = dense.surrogate(self.parameters, x, noise, self.given.objective, self.given.bound, self.scale)
+        value = dense.surrogate(self.parameters, x, noise, self.given.objective, self.given.bound, LIKELIHOOD_SCALE)
         self.optimiser.zero_grad()
         (-value).backward()
         self.optimiser.step()
