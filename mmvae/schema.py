@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import AfterValidator
 
 from mmvae import params, registry, runs
 from mmvae.data.pairing import PairingSettings
@@ -55,11 +56,17 @@ class Download(Section):
     mirror: str | None
 
 
+def _once(values: list[str]) -> list[str]:
+    if len(set(values)) < len(values):
+        raise ValueError("a list of different values, or []")
+    return values
+
+
 class Params(Section):
     """The top of the file. Sections of data sets are checked one by one, by `OF_SETS`."""
 
     digit_sets: several(str)
-    caption_sets: several(str)
+    caption_sets: Annotated[list[str], AfterValidator(_once)]
     caption_images: several(Literal["features", "pixels"])
     seeds: several(Seed)
     objective: Literal[OBJECTIVES]
