@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import yaml
 from conftest import SHARED
-from mmvae.data.mnist_svhn import read_raw, read_svhn
 from raw_files import write_mnist, write_svhn
 
+from mmvae.datasets.mnist_svhn import read_raw, read_svhn
 from mmvae.files import FileError
 from studies.estimators import subset
 
