@@ -3,8 +3,6 @@
 Comments, docstrings and layout do not count: the hash is of the syntax trees.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ Each file is written beside its place and moved there whole, so that a killed st
 Numbers must be finite. Nothing is pickled.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -144,12 +142,12 @@ def read_csv(path: str | Path) -> list[Content]:
     return [Content(path, row) for row in read_table(path).to_dict("records")]
 
 
-def write_table(path: str | Path, frame: pd.DataFrame) -> None:
+def write_table(path: str | Path, frame: "pd.DataFrame") -> None:
     """A data frame as CSV, without its index; NaN is an empty cell. Raises as `write_csv` does."""
     write_csv(path, frame.astype(object).where(frame.notna(), None).to_dict("records"))
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path) -> "pd.DataFrame":
     """One or more rows of text and finite numbers. An empty cell is NaN.
 
     Raises:

@@ -3,8 +3,6 @@
 Each section's class stands beside the code that uses it; `mmvae.schema` puts them together and checks the whole file.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

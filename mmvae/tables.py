@@ -4,8 +4,6 @@ The long table of a data set, metrics/<set>.csv, has a row for each `run`, `seed
 `standard_error` over test items. Shares lie between 0 and 1, likelihoods are in nats. No torch.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What arrays that were read must be, and errors that name the file they are from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Downloads over HTTP that go on where an earlier attempt, or an earlier run, was cut off."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pooch

@@ -1,7 +1,5 @@
 """The prepared inputs of a data set, read from data/ as they are needed."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

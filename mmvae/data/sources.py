@@ -7,8 +7,6 @@ Files are gathered in `.<set>.partial`, which takes the place of the set's folde
 of known hash grows as `.<name>.part`, from which the next attempt or the next run goes on.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import shutil

@@ -4,8 +4,6 @@ A sentence is a list of words. V is the length of the vocabulary, T = 32 the len
 words, `<eos>`, then `<pad>`, as in the paper's released code.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import Counter

@@ -6,8 +6,6 @@ Training and test birds share no combination of colours and take their backgroun
 photographs.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -5,8 +5,6 @@ bundled fonts over darkened, blurred crops of scikit-learn's two sample photogra
 Training and test plates take their backgrounds from different parts of the photographs.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib

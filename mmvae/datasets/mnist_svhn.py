@@ -3,8 +3,6 @@
 Images are uint8 of shape (n, C, H, W); labels are uint8 of shape (n,), 0 to 9.
 """
 
-from __future__ import annotations
-
 import gzip
 import struct
 import zlib

@@ -1,8 +1,7 @@
 """What a model of captions and images makes, and how it is measured (Table 4, and what the paper does not report)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -87,7 +86,7 @@ class Collection:
     words: list[list[str]] | None
 
     @classmethod
-    def of(cls, features: np.ndarray | None, tokens: np.ndarray | None, vocabulary: list[str]) -> Collection:
+    def of(cls, features: np.ndarray | None, tokens: np.ndarray | None, vocabulary: list[str]) -> Self:
         return cls(features, tokens, None if tokens is None else text.words(tokens, vocabulary))
 
 

@@ -3,8 +3,6 @@
 Shape letters: n pairs, p and q dimensions of the two views, k canonical directions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

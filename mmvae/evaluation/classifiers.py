@@ -3,8 +3,6 @@
 Their own accuracy caps the coherence they can report, so it is measured on test images and kept beside every table.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

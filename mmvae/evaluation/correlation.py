@@ -3,8 +3,6 @@
 A judge is one way to measure it: word vectors of one FastText seed, one kind of sentence vector, CCA of training pairs.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
 from itertools import product

@@ -4,8 +4,6 @@ An untrained network's statistics of batch normalisation are calibrated on the d
 nothing, its early ones colours and edges.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass

@@ -3,10 +3,9 @@
 Shape letters: n captions, T words, V vocabulary, D dimensions of a word vector.
 """
 
-from __future__ import annotations
-
 import zlib
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy import linalg, sparse
@@ -95,7 +94,7 @@ class SentenceEncoder:
     component: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, kind: str, tokens: np.ndarray, vectors: np.ndarray) -> SentenceEncoder:
+    def fit(cls, kind: str, tokens: np.ndarray, vectors: np.ndarray) -> Self:
         """An encoder from training captions (n, T) of word indices and word vectors (V, D).
 
         - average: the paper's plain mean of word vectors.
@@ -134,7 +133,7 @@ class SentenceEncoder:
         return {name: array for name, array in fields.items() if array is not None}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> SentenceEncoder:
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
         """The encoder whose `arrays` these are."""
         return cls(arrays["vectors"], arrays["weights"], arrays.get("component"))
 

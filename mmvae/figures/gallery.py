@@ -4,8 +4,6 @@ Pixels are shown as they are. Features cannot be: each is shown as the training 
 legend of every page says so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,7 +42,7 @@ class Gallery:
     def captions(self, tokens: np.ndarray, given: bool) -> list[Caption]:
         return [Caption(text.sentence(words), given) for words in text.words(tokens, self.vocabulary)]
 
-    def show(self, pixels: np.ndarray, tokens: np.ndarray, made: Made) -> Shown:
+    def show(self, pixels: np.ndarray, tokens: np.ndarray, made: Made) -> "Shown":
         """`pixels` and `tokens` of real pairs, and what a model made from each view of them."""
         return Shown(
             self.pictures(pixels, True),

@@ -7,8 +7,6 @@ it prints 256; here their number follows E.
 Shape letters: V vocabulary, T words, E embedding.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

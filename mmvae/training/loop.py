@@ -1,7 +1,5 @@
 """One training loop for every model."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import islice

@@ -3,8 +3,6 @@
 Attributes are arrays (n, A) of positions in `birds.ATTRIBUTES[name]`, with -1 where a caption does not state one.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mmvae.data.prepared import CAPTIONS

@@ -4,8 +4,6 @@ A caption is a list of words; punctuation marks are words, and so is `<exc>`, wh
 reports none of this; a correlation (Table 4) cannot tell a fluent caption from a repeated word.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Do generated digits match (Table 2)? Judged by classifiers of the real images, on the likelihood's mean."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

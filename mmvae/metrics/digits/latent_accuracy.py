@@ -1,7 +1,5 @@
 """Digits read from the latents by a linear classifier (Table 1)."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

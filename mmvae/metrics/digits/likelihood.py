@@ -7,10 +7,9 @@ and every proposal, of which each estimator takes those it is named for.
 Shape letters: M proposals, S samples of each, B pairs.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -56,7 +55,7 @@ class Samples:
 
     @classmethod
     @torch.no_grad()
-    def draw(cls, model: MultimodalVAE, x: Inputs, samples: int, generator: torch.Generator) -> Samples:
+    def draw(cls, model: MultimodalVAE, x: Inputs, samples: int, generator: torch.Generator) -> Self:
         """S samples from each of the `proposals`."""
         proposed = proposals(model, x)
         z = proposed.sample(samples, generator)
@@ -68,7 +67,7 @@ class Samples:
             proposed.log_experts(z).double(),
         )
 
-    def of(self, *names: str) -> Samples:
+    def of(self, *names: str) -> Self:
         """The samples of some proposals alone."""
         kept = [self.names.index(name) for name in names]
         likelihoods = {modality: values[kept] for modality, values in self.likelihoods.items()}
