@@ -11,13 +11,14 @@ import math
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+from numpy.typing import DTypeLike
 from safetensors import SafetensorError
 
 if TYPE_CHECKING:
@@ -245,6 +246,18 @@ def check_fit(path: str | Path, weights: dict, expected: dict) -> None:
             f"{path} does not hold the weights that it should: {wrong[0]} is {first} in the file and {second} in the "
             f"model, and {len(wrong) - 1} others differ; {AGAIN}"
         )
+
+
+def check_array(path: str | Path, name: str, array: np.ndarray, dtype: DTypeLike, shape: Sequence[int | None]) -> None:
+    """Is the array of a file of this type and shape, in which None stands for any length?
+
+    Raises:
+        FileError: it is not; names the file and the array.
+    """
+    fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    if not (fits and np.issubdtype(array.dtype, dtype)):
+        wanted = f"{np.dtype(dtype).name} {shape}".replace("None", "n")
+        raise FileError(f"{path}: {name} is {array.dtype} {array.shape}, not {wanted}; {AGAIN}")
 
 
 def _described(tensor: Any) -> str:

@@ -14,9 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from sklearn.datasets import load_sample_images
 
-from mmvae.data.checks import check_array
-from mmvae.data.text import tokenise
-from mmvae.files import AGAIN, FileError, read_arrays, write_arrays
+from mmvae.files import Content, read_arrays, write_arrays
 
 FAMILY = "captions"
 MODALITIES = {"captions": "captions", "features": "features", "pixels": "pixels"}
@@ -157,7 +155,7 @@ def read_names(folder: Path) -> dict[str, list[str]]:
     """'train' and 'test' -> names of the birds.
 
     Raises:
-        FileError: the file is missing or damaged, or holds something else.
+        FileError: the file is missing or damaged.
     """
     return {part: _names(part, images) for part, images in _read(folder / FILE, "images").items()}
 
@@ -166,7 +164,7 @@ def read_images(folder: Path, names: list[str]) -> Iterator[tuple[str, Image.Ima
     """Pictures of the named birds.
 
     Raises:
-        FileError: the file is missing or damaged, or holds something else, or no bird of that name.
+        FileError: the file is missing or damaged, or holds no bird of that name.
     """
     for name, pixels in zip(names, _named(folder / FILE, names, "images"), strict=True):
         yield name, Image.fromarray(pixels.transpose(1, 2, 0))
@@ -176,7 +174,7 @@ def read_captions(folder: Path, names: list[str]) -> list[list[str]]:
     """Ten captions of each named bird.
 
     Raises:
-        FileError: as for images; a caption without words, too.
+        FileError: as for images.
     """
     return [captions.tolist() for captions in _named(folder / FILE, names, "captions")]
 
@@ -185,18 +183,15 @@ def read_attributes(folder: Path, names: list[str]) -> np.ndarray:
     """Attributes of the named birds, positions in ATTRIBUTES[name]: (n, 5) uint8.
 
     Raises:
-        FileError: as for images; an attribute that has no such value, too.
+        FileError: as for images.
     """
     return np.stack(_named(folder / FILE, names, "attributes"))
 
 
 def _named(path: Path, names: list[str], key: str) -> list[np.ndarray]:
-    by_name = {}
+    by_name = Content(path, ())
     for part, values in _read(path, key).items():
         by_name |= zip(_names(part, values), values, strict=True)
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        raise FileError(f"{path}: {len(missing)} birds missing, the first is {missing[0]!r}; {AGAIN}")
     return [by_name[name] for name in names]
 
 
@@ -205,17 +200,6 @@ def _names(part: str, birds: np.ndarray) -> list[str]:
 
 
 def _read(path: Path, key: str) -> dict[str, np.ndarray]:
-    """'train' and 'test' -> one of the arrays, once all that the file holds is checked."""
+    """'train' and 'test' -> one of the arrays."""
     arrays = read_arrays(path)
-    for part in BIRDS:
-        images, captions, attributes = (arrays[f"{part}/{kind}"] for kind in ("images", "captions", "attributes"))
-        check_array(path, f"{part}/images", images, np.uint8, (None, 3, SIZE, SIZE))
-        check_array(path, f"{part}/captions", captions, np.str_, (len(images), CAPTIONS_EACH))
-        check_array(path, f"{part}/attributes", attributes, np.uint8, (len(images), len(ATTRIBUTES)))
-        if len(images) == 0:
-            raise FileError(f"{path}: {part} has no birds; {AGAIN}")
-        if (attributes >= [len(values) for values in ATTRIBUTES.values()]).any():
-            raise FileError(f"{path}: an attribute of {part} has no such value; {AGAIN}")
-        if not all(tokenise(caption) for caption in captions.ravel().tolist()):
-            raise FileError(f"{path}: a caption of {part} has no words; {AGAIN}")
     return {part: arrays[f"{part}/{key}"] for part in BIRDS}
