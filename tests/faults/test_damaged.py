@@ -102,7 +102,7 @@ def network():
 @pytest.mark.parametrize("how", TOLD)
 def test_a_tensor_too_few_or_too_many_or_of_another_type(how, network, tmp_path, fault):
     path, small, config = tmp_path / "w.safetensors", toy_model(**SMALL), vars(network.config)
-    judges = classifiers._tensors(untrained_classifiers("digits"))
+    judges = classifiers.joined(untrained_classifiers("digits")).state_dict()
     saved = {
         "model": (small.state_dict(), small.config.as_dict(), lambda: model.load(path)),
         "classifiers": (judges, {}, lambda: classifiers.load(path, KINDS, CPU)),
