@@ -43,11 +43,9 @@ class Table:
         if not parts:
             return pd.DataFrame()
         joined = pd.concat(parts)
-        if value == "std":
-            cells = joined.groupby(["run", "column"])["value"].std().unstack()
-        else:
-            cells = joined.groupby(["run", "column"])[value].mean().unstack()
-        return cells.reindex(index=joined["run"].unique(), columns=joined["column"].unique())
+        groups = joined.groupby(["run", "column"])
+        cells = groups["value"].std() if value == "std" else groups[value].mean()
+        return cells.unstack().reindex(index=joined["run"].unique(), columns=joined["column"].unique())
 
     def markdown(self, every: pd.DataFrame) -> str:
         """Means over seeds, with +- their standard deviation where there are several, and standard errors if asked."""

@@ -152,12 +152,9 @@ def write_raw(folder: Path) -> None:
 
 
 def read_names(folder: Path) -> dict[str, list[str]]:
-    """'train' and 'test' -> names of the birds.
-
-    Raises:
-        FileError: the file is missing or damaged.
-    """
-    return {part: _names(part, images) for part, images in _read(folder / FILE, "images").items()}
+    """'train' and 'test' -> names of the birds. Raises as `read_images` does."""
+    names = _by_name(folder, "images")
+    return {part: [name for name in names if name.startswith(part)] for part in BIRDS}
 
 
 def read_images(folder: Path, names: list[str]) -> Iterator[tuple[str, Image.Image]]:
@@ -166,40 +163,25 @@ def read_images(folder: Path, names: list[str]) -> Iterator[tuple[str, Image.Ima
     Raises:
         FileError: the file is missing or damaged, or holds no bird of that name.
     """
-    for name, pixels in zip(names, _named(folder / FILE, names, "images"), strict=True):
-        yield name, Image.fromarray(pixels.transpose(1, 2, 0))
+    pixels = _by_name(folder, "images")
+    for name in names:
+        yield name, Image.fromarray(pixels[name].transpose(1, 2, 0))
 
 
 def read_captions(folder: Path, names: list[str]) -> list[list[str]]:
-    """Ten captions of each named bird.
-
-    Raises:
-        FileError: as for images.
-    """
-    return [captions.tolist() for captions in _named(folder / FILE, names, "captions")]
+    """Ten captions of each named bird. Raises as `read_images` does."""
+    ten = _by_name(folder, "captions")
+    return [ten[name].tolist() for name in names]
 
 
 def read_attributes(folder: Path, names: list[str]) -> np.ndarray:
-    """Attributes of the named birds, positions in ATTRIBUTES[name]: (n, 5) uint8.
-
-    Raises:
-        FileError: as for images.
-    """
-    return np.stack(_named(folder / FILE, names, "attributes"))
+    """Attributes of the named birds, positions in ATTRIBUTES[name]: (n, 5) uint8. Raises as `read_images` does."""
+    attributes = _by_name(folder, "attributes")
+    return np.stack([attributes[name] for name in names])
 
 
-def _named(path: Path, names: list[str], key: str) -> list[np.ndarray]:
-    by_name = Content(path, ())
-    for part, values in _read(path, key).items():
-        by_name |= zip(_names(part, values), values, strict=True)
-    return [by_name[name] for name in names]
-
-
-def _names(part: str, birds: np.ndarray) -> list[str]:
-    return [f"{part}/{i:04d}" for i in range(len(birds))]
-
-
-def _read(path: Path, key: str) -> dict[str, np.ndarray]:
-    """'train' and 'test' -> one of the arrays."""
+def _by_name(folder: Path, key: str) -> Content:
+    """Bird -> its images, captions or attributes."""
+    path = folder / FILE
     arrays = read_arrays(path)
-    return {part: arrays[f"{part}/{key}"] for part in BIRDS}
+    return Content(path, ((f"{part}/{i:04d}", v) for part in BIRDS for i, v in enumerate(arrays[f"{part}/{key}"])))

@@ -51,11 +51,7 @@ def generate(model: MultimodalVAE, pairs: Pairs, joint_samples: int, generator: 
 def _decode(model: MultimodalVAE, z: Tensor, into: dict[str, list[Tensor]]) -> None:
     for name, parts in into.items():
         values = model.decode(name, z)
-        parts.append((_rounded(values) if values.dim() == 4 else values).cpu())
-
-
-def _rounded(pixels: Tensor) -> Tensor:
-    return (pixels.clamp(0, 1) * 255).round().byte()
+        parts.append(((values.clamp(0, 1) * 255).round().byte() if values.dim() == 4 else values).cpu())
 
 
 def features_of(made: Made, image: str, network: Extractor) -> dict[str, np.ndarray]:

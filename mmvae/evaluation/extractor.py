@@ -4,7 +4,6 @@ An untrained network's statistics of batch normalisation are calibrated on the d
 nothing, its early ones colours and edges.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet101_Weights
 from torchvision.transforms.v2 import functional
 
-from mmvae.files import FileError, check_fit, read_weights, write_weights
+from mmvae.files import check_fit, read_weights, write_weights
 from mmvae.params import Section, Seed, whole
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
@@ -119,14 +118,12 @@ def trained(config: ExtractorConfig, weights: str, mirror: str | None) -> Extrac
     local = Path(mirror or ".") / name
     # A mirror in a folder needs no network; torch checks the hash that is part of the file's name.
     url = local.resolve().as_uri() if mirror and local.exists() else official.url
-    kept = Path(torch.hub.get_dir()) / "checkpoints" / name
     own = extractor.state_dict()
     names = {key: _official_name(key) for key in own if key.startswith(("stem.", "layers.")) and COUNTER not in key}
     try:
-        _check_name(kept)
         state = torch.hub.load_state_dict_from_url(url, check_hash=True, weights_only=True, map_location="cpu")
         found = {key: state[name] for key, name in names.items() if name in state}
-        check_fit(kept, found, {key: own[key] for key in names})
+        check_fit(name, found, {key: own[key] for key in names})
     except Exception as error:  # of the network, of torch, of what the file holds instead
         raise WeightsError(
             f"{name} could not be had from {url}: {' '.join(str(error).split())}. Without a network, put the "
@@ -134,16 +131,6 @@ def trained(config: ExtractorConfig, weights: str, mirror: str | None) -> Extrac
         ) from error
     extractor.load_state_dict(own | found)
     return extractor
-
-
-def _check_name(path: Path) -> None:
-    """A file that torch has kept from before is used as it is: its hash must begin as its name ends."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(path.stem.rpartition("-")[2]):
-        raise FileError(f"{path} is damaged, its sha256 is {digest}; remove it")
 
 
 def _official_name(name: str) -> str:
@@ -157,17 +144,10 @@ def _official_name(name: str) -> str:
 
 def _batches(extractor: Extractor, photographs: Photographs) -> Iterator[tuple[list[str], Tensor]]:
     """Names and photographs of any sizes, prepared one by one: (at most BATCH, 3, size, size)."""
-    device = extractor.mean.device
-    for some in _batched(photographs, BATCH):
+    device, photographs = extractor.mean.device, iter(photographs)
+    while some := list(islice(photographs, BATCH)):
         pixels = [functional.pil_to_tensor(image).to(device).float()[None] / 255 for _, image in some]
         yield [name for name, _ in some], torch.cat([extractor.prepared(one) for one in pixels])
-
-
-def _batched(items: Iterable, size: int) -> Iterator[list]:
-    """Lists of `size` items; the last may be shorter."""
-    items = iter(items)
-    while some := list(islice(items, size)):
-        yield some
 
 
 @torch.no_grad()

@@ -75,13 +75,12 @@ class Samples:
 
     def joint(self, scaling: dict[str, float] | None = None) -> Tensor:
         """log p(x_1, ..., x_M) from all samples and their mixture's density: (B,). `scaling` multiplies likelihoods."""
-        return self._from_mixture(list(self.likelihoods), self.log_prior.shape[1], scaling)
+        return self.from_mixture(*self.likelihoods, scaling=scaling)
 
-    def from_mixture(self, *modalities: str, samples: int | None = None) -> Tensor:
+    def from_mixture(
+        self, *modalities: str, samples: int | None = None, scaling: dict[str, float] | None = None
+    ) -> Tensor:
         """log p(x_m) of these modalities from `samples` of each proposal (all by default) and their mixture: (B,)."""
-        return self._from_mixture(list(modalities), samples or self.log_prior.shape[1])
-
-    def _from_mixture(self, modalities: list[str], samples: int, scaling: dict[str, float] | None = None) -> Tensor:
         mixture = self.log_proposals.logsumexp(0) - math.log(len(self.names))
         weighted = sum((scaling or {}).get(name, 1.0) * self.likelihoods[name] for name in modalities)
         return _log_mean((weighted + self.log_prior - mixture)[:, :samples].flatten(0, 1))
