@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import torch
 
 from benchmarks.setup import Trainer, importance_weighted, paper_model, training_pairs
@@ -21,6 +22,11 @@ from mmvae.data.pairs import Pairs
 from mmvae.files import write_csv
 from mmvae.model import MultimodalVAE
 from mmvae.training.device import find_device
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 PARTICLES = (1, 2, 5, 10, 20, 30, 50)
 BATCHES = (8, 32, 64, 128, 256)
@@ -84,40 +90,26 @@ def table(pairs: Pairs, updates: int, repeats: int) -> list[dict]:
     return rows
 
 
-def picture(rows: list[dict], title: str):
-    """Four panels, one for each thing varied."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
+def picture(rows: list[dict], title: str) -> Figure:
+    """A panel for each thing varied."""
     figure, axes = plt.subplots(1, 4, figsize=(17, 4.4), layout="constrained")
-    panels = {
-        "particles": ("K, particles of each expert", "milliseconds_per_pair", "ms a pair"),
-        "modalities": ("M, modalities (K = 10)", "milliseconds_per_pair", "ms a pair"),
-        "batch": ("B, pairs of a batch", "milliseconds_per_pair", "ms a pair"),
-        "pairs": ("pairs trained on", "seconds", "seconds"),
+    labels = {
+        "particles": "K, particles of each expert",
+        "modalities": "M, modalities (K = 10)",
+        "batch": "B, pairs of a batch",
+        "pairs": "pairs trained on",
     }
-    for panel, (varied, (label, key, unit)) in zip(axes, panels.items(), strict=True):
+    for panel, (varied, label) in zip(axes, labels.items(), strict=True):
+        key, unit = ("seconds", "seconds") if varied == "pairs" else ("milliseconds_per_pair", "ms a pair")
         for path, colour in (("screened", "#1f6f8b"), ("dense", "#c8553d")):
             points = [(row["value"], row[key]) for row in rows if row["varied"] == varied and row["path"] == path]
-            if not points:
-                continue
-            x, y = zip(*points, strict=True)
-            panel.plot(x, y, "o-", color=colour, label=path)
-        if varied in ("particles", "pairs"):
-            panel.plot(x, [y[0] * value / x[0] for value in x], ":", color="grey", label="proportional")
+            if points:
+                panel.plot(*zip(*points, strict=True), "o-", color=colour, label=path)
         if varied == "particles":
             panel.loglog()
-            panel.set_xticks(x, x)
-            panel.set_yticks([1, 2, 5, 10, 20], [1, 2, 5, 10, 20])
-            panel.minorticks_off()
         else:
             panel.set_ylim(0)
-        if varied == "modalities":
-            panel.set_xticks(x)
-        panel.set_xlabel(label)
-        panel.set_ylabel(unit)
+        panel.set(xlabel=label, ylabel=unit)
         panel.grid(alpha=0.3)
         panel.legend(fontsize=8)
     figure.suptitle(title, fontsize=12)
@@ -136,9 +128,7 @@ def main() -> None:
         given.out.mkdir(parents=True, exist_ok=True)
         write_csv(given.out / "scaling.csv", rows)
         where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
-        title = (
-            f"A training step of the paper's networks on embedded digits, {where}; K = 30, B = 64, M = 2 unless varied"
-        )
+        title = f"A training step of the paper's networks, {where}; K = 30, B = 64, M = 2 unless varied"
         picture(rows, title).savefig(given.out / "scaling.png", dpi=110)
 
 
