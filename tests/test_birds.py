@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmvae.data import birds, photographs, text
-from mmvae.evaluation import attributes
+from mmvae.data import photographs, text
+from mmvae.datasets import birds
+from mmvae.metrics.captions import attributes
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 import math
 
 import pytest
-from mmvae.evaluation.caption_quality import bleu, describe
+
+from mmvae.metrics.captions.captions import bleu, describe
 
 
 def words(text):

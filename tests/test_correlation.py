@@ -1,13 +1,19 @@
 """Table 4's measurements, from pairs that are right, wrong or made."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from mmvae.data import birds, text
-from mmvae.evaluation import attributes, captioned, cca, correlation
-from mmvae.evaluation.captioned import BOTH, JOINT, Collection
+from mmvae.data import text
+from mmvae.datasets import birds
+from mmvae.evaluation import captioned, cca, correlation
+from mmvae.evaluation.captioned import BOTH, JOINT, CaptionTest, Collection
 from mmvae.figures import gallery
+from mmvae.metrics.captions import attributes, captions
+from mmvae.metrics.captions import correlation as correlations
 
 IMAGES, EACH = 60, 10
 VOCABULARY = [*text.SPECIALS, *sorted({w for p in birds.PATTERNS for w in p.split() if "{" not in w}), *"abcdef"]
@@ -43,14 +49,17 @@ def test_right_pairs_correlate_and_strangers_do_not(judges, pairs):
     others = correlation.strangers(IMAGES, np.random.default_rng(0))
     wrong = features.reshape(IMAGES, EACH, -1)[others].reshape(IMAGES * EACH, -1)
     table = correlation.table(judges, {"right": (features, tokens, EACH), "wrong": (wrong, tokens, EACH)})
-    assert set(table) == {"average", "sif"}
-    for scalings in table.values():
-        assert set(scalings) == set(cca.SCALINGS)
-        for rows in scalings.values():
-            assert rows["right"]["mean"] > 0.9
-            assert abs(rows["wrong"]["mean"]) < 0.3
-            assert rows["right"]["fasttext"]["0"] == rows["right"]["mean"]
-            assert set(rows["right"]["fasttext"]) == {"0", "7"}
+    assert set(table) == {"average", "sif", "fasttext_std"}
+    for sentences in ("average", "sif"):
+        assert set(table[sentences]) == set(cca.SCALINGS)
+        for scaling, rows in table[sentences].items():
+            assert rows["right"].value > 0.9
+            assert abs(rows["wrong"].value) < 0.3
+            means = [judges[seed, sentences].correlations(features, tokens)[scaling].mean() for seed in ("0", "7")]
+            assert rows["right"].value == pytest.approx(means[0]), "Table 4's is the first seed's"
+            spread = table["fasttext_std"][sentences][scaling]["right"]
+            assert spread == pytest.approx(np.std(means, ddof=1), abs=1e-12)
+    assert table["fasttext_std"]["average"]["released"]["right"] > 1e-6
 
 
 def test_the_standard_error_is_over_images(judges, pairs):
@@ -58,7 +67,7 @@ def test_the_standard_error_is_over_images(judges, pairs):
     features, tokens, _ = pairs
     once = correlation.table(judges, {"x": (features[::EACH], tokens[::EACH], 1)})["sif"]["released"]["x"]
     ten = correlation.table(judges, {"x": (features, tokens, EACH)})["sif"]["released"]["x"]
-    assert ten["standard_error"] == pytest.approx(once["standard_error"])
+    assert ten.standard_error == pytest.approx(once.standard_error)
 
 
 def test_judges_are_stored_whole(judges, pairs):
@@ -75,18 +84,22 @@ def collection(features, sentences):
     return Collection.of(features, text.encode(sentences, VOCABULARY), VOCABULARY)
 
 
+STRANGERS = np.roll(np.arange(IMAGES * EACH), EACH)
+MODEL = SimpleNamespace(modalities=("features", "captions"))
+
+
 def test_correlations_pair_what_belongs_together(judges, pairs):
     """A model whose images are perfect and whose captions are of strangers."""
     features, _, sentences = pairs
-    strangers = np.roll(np.arange(IMAGES * EACH), EACH)
-    real, wrong = collection(features, sentences), collection(features, [sentences[i] for i in strangers])
+    real, wrong = collection(features, sentences), collection(features, [sentences[i] for i in STRANGERS])
     made = {"features": wrong, "captions": real, BOTH: wrong, JOINT: real}
-    rows = captioned.correlations(real, made, "features", strangers, EACH, judges)["average"]["unit_variance"]
+    test = CaptionTest("features", real, made, EACH, STRANGERS, judges)
+    rows = correlations.measure(MODEL, test)["average"]["unit_variance"]
     for name in ("ground_truth", "sentence_to_image", "image_reconstruction", "caption_reconstruction", "joint"):
-        assert rows[name]["mean"] == pytest.approx(rows["ground_truth"]["mean"])
+        assert rows[name].value == pytest.approx(rows["ground_truth"].value)
     for name in ("floor", "image_to_sentence", "both"):
-        assert rows[name]["mean"] < 0.5
-    alone = captioned.correlations(real, {"captions": real}, "features", strangers, EACH, judges)
+        assert rows[name].value < 0.5
+    alone = correlations.measure(MODEL, replace(test, made={"captions": real}))
     assert set(alone["sif"]["released"]) == {"ground_truth", "floor", "caption_reconstruction"}
 
 
@@ -95,7 +108,8 @@ def test_caption_quality_of_a_perfect_and_of_a_wrong_model(pairs):
     sentences = [[*words, "bird"] for words in sentences]
     real = collection(features, sentences)
     wrong = collection(features, [["a", "a", "a", "a"]] * len(sentences))
-    quality = captioned.caption_quality(real, {"captions": real, "features": real, BOTH: wrong, JOINT: wrong}, EACH)
+    made = {"captions": real, "features": real, BOTH: wrong, JOINT: wrong}
+    quality = captions.measure(MODEL, CaptionTest("features", real, made, EACH, STRANGERS, {}))
     assert quality["captions"]["bleu"] == quality["features"]["bleu"] == pytest.approx(1)
     assert quality[BOTH]["bleu"] < 0.5
     assert quality[BOTH]["repeats"] == 1
@@ -116,13 +130,13 @@ def test_attributes_of_right_and_of_strangers_captions():
     truth, sentences = birds_and_captions(3000, rng)
     strangers = correlation.strangers(3000, rng)
     right = attributes.agreement(attributes.stated(sentences), truth, strangers)
-    assert right["accuracy"] == 1
-    assert right["stated"] == pytest.approx(14 / 20)  # the patterns state 4, 4, 3 and 3 of five
+    assert right["accuracy"].value == 1
+    assert right["stated"].value == pytest.approx(14 / 20)  # the patterns state 4, 4, 3 and 3 of five
     expected = {"crown": 1 / 6, "wings": 1 / 6, "belly": 1 / 6, "beak": 1 / 2, "size": 1 / 2}
     for name, chance in expected.items():
-        assert right["each"][name]["chance"] == pytest.approx(chance, abs=0.04)
+        assert right["each"][name]["chance"].value == pytest.approx(chance, abs=0.04)
     wrong = attributes.agreement(attributes.stated(sentences), truth[strangers], strangers)
-    assert wrong["accuracy"] == pytest.approx(right["chance"])
+    assert wrong["accuracy"].value == pytest.approx(right["chance"].value)
 
 
 @pytest.mark.parametrize(

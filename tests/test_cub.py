@@ -8,7 +8,8 @@ from conftest import SHARED
 from PIL import Image
 from raw_birds import CAPTIONS, CLASSES, LIST, PHOTOS, members, names, picture, write_cub, write_sums
 
-from mmvae.data import cub, sources
+from mmvae.data import sources
+from mmvae.datasets import cub
 from mmvae.files import FileError
 
 MIRROR = SHARED / "mirror"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from raw_files import write_mnist, write_svhn
 
-from mmvae.data import digits, mnist_svhn, pairing
+from mmvae.data import pairing
+from mmvae.datasets import digits, mnist_svhn
 from mmvae.files import FileError
 
 
@@ -119,43 +120,44 @@ def test_embedded_digits_are_deterministic_and_whole():
 def test_splits_are_disjoint_contiguous_blocks():
     images = np.arange(200)[:, None, None, None]
     arrays = pairing.split({"train": (images, images.ravel()), "test": (images[:5], images[:5].ravel())}, 0.25)
-    train, validation = arrays["train/images"].ravel(), arrays["validation/images"].ravel()
+    train, validation = arrays["train/values"].ravel(), arrays["validation/values"].ravel()
     np.testing.assert_array_equal(validation, np.arange(150, 200))
     np.testing.assert_array_equal(train, np.arange(150 - pairing.GAP))
     with pytest.raises(pairing.PairingError, match="cannot be split"):
         pairing.split({"train": (images[:12], images[:12].ravel()), "test": (images, images)}, 0.25)
 
 
-@pytest.fixture
-def labels():
+@pytest.fixture(params=[2, 3], ids=["M=2", "M=3"])
+def labels(request):
     rng = np.random.default_rng(0)
-    return rng.integers(0, 10, 700), rng.integers(0, 10, 900)
+    return [rng.integers(0, 10, count) for count in (700, 900, 800)[: request.param]]
 
 
-def test_every_image_of_the_smaller_class_meets_its_partners(labels):
-    first, second = labels
-    a, b = pairing.pair(first, second, 20, 10_000, np.random.default_rng(0))
-    np.testing.assert_array_equal(first[a], second[b])
+def test_every_image_of_the_smallest_class_meets_its_partners(labels):
+    sides = pairing.pair(labels, 20, 10_000, np.random.default_rng(0))
+    digits = [of[side] for of, side in zip(labels, sides, strict=True)]
     for digit in range(10):
-        smaller, other, all_of_it = (
-            (a, b, first) if (first == digit).sum() <= (second == digit).sum() else (b, a, second)
-        )
-        for image in np.flatnonzero(all_of_it == digit):
-            partners = other[smaller == image]
+        smallest = min(labels, key=lambda of: (of == digit).sum())
+        used = [set(side[of == digit]) for side, of in zip(sides, digits, strict=True)]
+        assert {len(some) for some in used} == {(smallest == digit).sum()}
+    for first, other in [(0, m) for m in range(1, len(sides))] + [(m, 0) for m in range(1, len(sides))]:
+        np.testing.assert_array_equal(digits[first], digits[other])
+        for image in set(sides[first]):
+            partners = sides[other][sides[first] == image]
             assert len(partners) == len(set(partners)) == 20
 
 
 def test_one_pass_holds_each_used_image_once(labels):
-    a, b = pairing.pair(*labels, 20, 30, np.random.default_rng(0))
-    count = len(a) // 20
+    sides = pairing.pair(labels, 20, 30, np.random.default_rng(0))
+    count = len(sides[0]) // 20
     assert count == 300
-    for start in range(0, len(a), count):
-        assert len(set(a[start : start + count])) == len(set(b[start : start + count])) == count
+    for start in range(0, 20 * count, count):
+        assert {len(set(side[start : start + count])) for side in sides} == {count}
 
 
 def test_pairing_is_seeded_and_refuses_too_few(labels):
-    same = [pairing.pair(*labels, 5, 100, np.random.default_rng(3)) for _ in range(2)]
+    same = [pairing.pair(labels, 5, 100, np.random.default_rng(3)) for _ in range(2)]
     np.testing.assert_array_equal(same[0], same[1])
-    assert (pairing.pair(*labels, 5, 100, np.random.default_rng(4))[0] != same[0][0]).any()
+    assert (pairing.pair(labels, 5, 100, np.random.default_rng(4))[0] != same[0][0]).any()
     with pytest.raises(pairing.PairingError, match="fewer than the 200 partners"):
-        pairing.pair(*labels, 200, 10_000, np.random.default_rng(0))
+        pairing.pair(labels, 200, 10_000, np.random.default_rng(0))

@@ -6,27 +6,26 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from toys import toy_model
 
-from mmvae import classifiers
-from mmvae.distributions import Laplace, Mixture, Normal
-from mmvae.evaluation import coherence, generation, latent_accuracy, likelihood
-from mmvae.models import ModelConfig, build
+from mmvae.distributions import Mixture, Normal
+from mmvae.evaluation import classifiers, generation
+from mmvae.metrics.digits import coherence, latent_accuracy, likelihood
 
 
 class Digits(nn.Module):
     """Latents and images are a digit: z = digit, an image is constant digit / 10; `plates` add one to it."""
 
-    def __init__(self, width: float = 1e-3):
+    def __init__(self, *names: str):
         super().__init__()
-        self.modalities = nn.ModuleDict({"mnist": nn.Identity(), "plates": nn.Identity()})
-        self.width = width
+        self.modalities = nn.ModuleDict({name: nn.Identity() for name in names})
 
     def prior(self):
         return Normal(torch.full((1,), 4.0), torch.full((1,), 1e-3))
 
     def posterior(self, x):
         return Mixture.of(
-            {name: Normal(10 * image[:, 0, 0], torch.full((len(image), 1), self.width)) for name, image in x.items()}
+            {name: Normal(10 * image[:, 0, 0], torch.full((len(image), 1), 1e-3)) for name, image in x.items()}
         )
 
     def decode(self, name, z):
@@ -43,16 +42,43 @@ def images(digits: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(digits / 10).float()[:, None, None, None].expand(-1, 1, 4, 1)
 
 
+def values(measured):
+    return {name: one.value for name, one in measured.items()}
+
+
 def test_coherence_of_a_model_that_adds_one():
     labels = np.arange(200) % 10
     test = {"mnist": images(labels), "plates": images(labels)}
     judges = {"strong": {"mnist": Reader(), "plates": Reader()}}
-    rates = coherence.coherence(Digits(), test, labels, judges, 100, seed=0)["strong"]
-    assert rates["reconstruction"] == {"mnist": 1.0, "plates": 0.0}
-    assert rates["cross"] == {"mnist_to_plates": 0.0, "plates_to_mnist": 1.0}
-    assert rates["joint"] == rates["joint_by_chance"] == 0.0
+    rates = coherence.coherence(Digits(*test), test, labels, judges, 100, seed=0)["strong"]
+    assert values(rates["reconstruction"]) == {"mnist": 1.0, "plates": 0.0}
+    assert values(rates["cross"]) == {"mnist_to_plates": 0.0, "plates_to_mnist": 1.0}
+    assert rates["joint"].value == rates["joint_by_chance"] == 0.0
     assert rates["entropy"] == {"mnist": 0.0, "plates": 0.0}
-    assert rates["from_both"] == {"mnist": 1.0, "plates": 0.0}
+    assert values(rates["from_both"]) == {"mnist": 1.0, "plates": 0.0}
+    assert "from_others" not in rates, "that is the cross generation of two"
+
+
+def test_coherence_of_three_modalities_of_which_two_are_judged():
+    """The third says another digit."""
+    labels = np.arange(200) % 10
+    test = {"mnist": images(labels), "plates": images(labels), "words": images((labels + 5) % 10)}
+
+    def rates(*judged):
+        judges = {"strong": {name: Reader() for name in judged}}
+        return coherence.coherence(Digits(*test), test, labels, judges, 100, seed=0)["strong"]
+
+    seen = rates("mnist", "plates")
+    crosses = {"mnist_to_plates": 0.0, "plates_to_mnist": 1.0, "words_to_mnist": 0.0, "words_to_plates": 0.0}
+    assert values(seen["cross"]) == crosses
+    one_in_two, two_in_three = (pytest.approx(share, abs=0.12) for share in (1 / 2, 2 / 3))
+    assert values(seen["from_others"]) == {"mnist": one_in_two, "plates": 0.0}
+    assert values(seen["from_both"]) == {"mnist": two_in_three, "plates": 0.0}
+    assert seen["joint"].value == 0.0
+    assert rates("mnist", "words")["joint"].value == rates("mnist", "words")["joint_by_chance"] == 1.0
+    alone = rates("words")
+    assert "joint" not in alone and "joint_by_chance" not in alone, "one modality agrees with itself"
+    assert set(alone["cross"]) == {"mnist_to_words", "plates_to_words"}
 
 
 def test_entropy():
@@ -76,24 +102,26 @@ def test_latent_accuracy_of_separable_latents():
     def x(digits):
         return {"mnist": images(digits), "plates": images(np.zeros_like(digits))}
 
-    result = latent_accuracy.latent_accuracy(Digits(), x(labels), labels, x(labels[:100]), labels[:100], seed=0)
+    result = latent_accuracy.latent_accuracy(
+        Digits("mnist", "plates"), x(labels), labels, x(labels[:100]), labels[:100], seed=0
+    )
     majority = max(np.mean(labels[:100] == 0), np.mean(labels[:100] == 5))
-    assert result["single"]["mnist"] == {"samples": 1.0, "means": 1.0}
-    assert result["single"]["plates"]["samples"] <= majority
-    assert result["both"]["means"] == 1.0
-    assert result["majority"] == np.mean(labels[:100] == np.bincount(labels).argmax())
+    assert values(result["single"]["mnist"]) == {"samples": 1.0, "means": 1.0}
+    assert result["single"]["plates"]["samples"].value <= majority
+    assert result["both"]["means"].value == 1.0
+    assert result["majority"].value == np.mean(labels[:100] == np.bincount(labels).argmax())
 
 
 def test_majority_share_is_of_the_training_majority():
-    assert latent_accuracy.majority_share(np.array([1, 1, 2]), np.array([1, 2, 2, 2])) == 0.25
+    assert latent_accuracy.majority_share(np.array([1, 1, 2]), np.array([1, 2, 2, 2])).value == 0.25
 
 
 class Gaussian(nn.Module):
-    """Two observations of one latent with Gaussian noise: every likelihood is known in closed form."""
+    """Observations of one latent with Gaussian noise: every likelihood is known in closed form."""
 
-    def __init__(self):
+    def __init__(self, names: str = "ab"):
         super().__init__()
-        self.modalities = nn.ModuleDict({"a": nn.Identity(), "b": nn.Identity()})
+        self.modalities = nn.ModuleDict({name: nn.Identity() for name in names})
         for modality in self.modalities.values():
             modality.scaling = 2.0
 
@@ -108,39 +136,43 @@ class Gaussian(nn.Module):
 
 
 def closed_forms(model):
-    """What 20,000 samples a pair give, and the truth, log p(a), log p(b) and log p(a, b) of each pair.
+    """What 20,000 samples a pair give, and the truth: log p of any of the modalities (their names joined), (30,).
 
-    p(a) = N(0, 2); p(a, b) has variances 2 and covariance 1.
+    p(a) = N(0, 2); together they have variances 2 and covariances 1.
     """
-    generator = torch.Generator().manual_seed(1)
-    x = {name: torch.randn(30, 1, generator=generator, dtype=torch.float64) for name in "ab"}
-    alone = torch.distributions.Normal(0.0, math.sqrt(2))
-    joint = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.tensor([[2.0, 1], [1, 2]]).double())
-    marginals = {name: alone.log_prob(x[name]) for name in "ab"}
-    return likelihood.likelihoods(model, x, 20_000, seed=0), marginals, joint.log_prob(torch.cat([x["a"], x["b"]], 1))
+    generator, names = torch.Generator().manual_seed(1), "".join(model.modalities)
+    x = {name: torch.randn(30, 1, generator=generator, dtype=torch.float64) for name in names}
+
+    def log_p(some: str):
+        zeros = torch.zeros(len(some), dtype=torch.float64)
+        known = torch.distributions.MultivariateNormal(zeros, torch.eye(len(some)).double() + 1)
+        return known.log_prob(torch.cat([x[name] for name in some], 1))
+
+    return likelihood.likelihoods(model, x, 20_000, seed=0), log_p
 
 
-def test_likelihoods_equal_the_closed_forms():
-    result, marginals, joint = closed_forms(Gaussian())
-    expected = {name: values.mean().item() for name, values in marginals.items()}
-    expected_joint = joint.mean().item()
-    assert result["joint"]["mean"] == pytest.approx(expected_joint, abs=5e-3)
-    for given in "ab":
-        for name in "ab":
-            assert result[f"from_{given}"][name]["mean"] == pytest.approx(expected[name], abs=2e-2)
-    for name in "ab":
-        assert result["from_both"][name]["mean"] == pytest.approx(expected[name], abs=5e-3)
-        assert result["from_both_equal_budget"][name]["mean"] == pytest.approx(expected[name], abs=1e-2)
-    synergy = expected_joint - sum(expected.values())
-    assert result["synergy"]["mean"] == pytest.approx(synergy, abs=1e-2)
-    assert result["conditional"]["a_given_b"]["mean"] == pytest.approx(expected_joint - expected["b"], abs=1e-2)
-    errors = joint.std().item() / math.sqrt(30)
-    assert result["joint"]["standard_error"] == pytest.approx(errors, rel=0.02)
-    assert result["joint_scaled"]["mean"] < result["joint"]["mean"]
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_likelihoods_equal_the_closed_forms(names):
+    result, log_p = closed_forms(Gaussian(names))
+    expected = {name: log_p(name).mean().item() for name in names}
+    joint = log_p(names)
+    assert result["joint"].value == pytest.approx(joint.mean().item(), abs=5e-3)
+    for name in names:
+        for given in names:
+            assert result[f"from_{given}"][name].value == pytest.approx(expected[name], abs=2e-2)
+        assert result["from_both"][name].value == pytest.approx(expected[name], abs=5e-3)
+        assert result["from_both_equal_budget"][name].value == pytest.approx(expected[name], abs=1e-2)
+        others = [other for other in names if other != name]
+        given_others = (joint - log_p("".join(others))).mean().item()
+        assert result["conditional"][f"{name}_given_{'_'.join(others)}"].value == pytest.approx(given_others, abs=1e-2)
+    assert len(result["conditional"]) == len(names)
+    assert result["synergy"].value == pytest.approx(joint.mean().item() - sum(expected.values()), abs=1e-2)
+    assert result["joint"].standard_error == pytest.approx(joint.std().item() / math.sqrt(30), rel=0.02)
+    assert result["joint_scaled"].value < result["joint"].value
 
 
 class Product(Gaussian):
-    """Its posteriors given one observation are exact; the product of two, far too narrow to say anything of one."""
+    """Its posteriors given one observation are exact; the product of all, far too narrow to say anything of one."""
 
     def posterior(self, x):
         scale = math.sqrt(0.5) if len(x) == 1 else 0.05
@@ -148,51 +180,37 @@ class Product(Gaussian):
         return Mixture.of({"product": Normal(loc, torch.full_like(loc, scale))})
 
 
-def test_synergy_of_a_product_is_not_that_of_its_proposal():
-    result, marginals, joint = closed_forms(Product())
-    expected = (joint[:, None] - marginals["a"] - marginals["b"]).mean().item()
-    assert result["synergy"]["mean"] == pytest.approx(expected, abs=1e-2)
-    for name, values in marginals.items():
-        assert result[f"from_{name}"][name]["mean"] == pytest.approx(values.mean().item(), abs=1e-6)
-        assert result["from_both"][name]["mean"] < values.mean().item() - 0.05
-    of_one_proposal = result["joint"]["mean"] - sum(result["from_both"][name]["mean"] for name in "ab")
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_synergy_of_a_product_is_not_that_of_its_proposal(names):
+    result, log_p = closed_forms(Product(names))
+    alone = {name: log_p(name).mean().item() for name in names}
+    expected = log_p(names).mean().item() - sum(alone.values())
+    assert result["synergy"].value == pytest.approx(expected, abs=1e-2)
+    for name, value in alone.items():
+        assert result[f"from_{name}"][name].value == pytest.approx(value, abs=1e-6)
+        assert result["from_both"][name].value < value - 0.05
+    of_one_proposal = result["joint"].value - sum(result["from_both"][name].value for name in names)
     assert of_one_proposal > expected + 0.1
 
 
 def test_one_modality_has_one_likelihood():
-    model = Gaussian()
-    del model.modalities["b"]
-    x = {"a": torch.zeros(4, 1, dtype=torch.float64)}
+    model, x = Gaussian("a"), {"a": torch.zeros(4, 1, dtype=torch.float64)}
     assert set(likelihood.likelihoods(model, x, 10, seed=0)) == {"from_a"}
 
 
-def small(model="mmvae", modalities=None, **choices):
-    torch.manual_seed(0)
-    kinds = modalities or {"a": "grey", "b": "colour"}
-    return build(ModelConfig(model, kinds, latents=4, hidden=16, channels=4, **choices)).eval()
-
-
-@pytest.mark.parametrize("model", [small(), small("mvae", posterior="poe"), small("mvae", posterior="moe")])
-def test_any_subset_of_the_modalities_can_be_given(model, generator):
-    x = {"a": torch.rand(3, 1, 28, 28), "b": torch.rand(3, 3, 32, 32)}
-    for given in (["a"], ["b"], ["a", "b"]):
-        z = model.posterior({name: x[name] for name in given}).sample_one(generator)
-        assert z.shape == (3, 4)
-        assert model.decode("b", z).shape == (3, 3, 32, 32)
+X = {"a": torch.rand(6, 1, 28, 28), "b": torch.rand(6, 3, 32, 32)}
 
 
 def test_scores_do_not_depend_on_how_they_are_cut():
-    model = small()
-    z, x = torch.randn(7, 5, 4), torch.rand(5, 3, 32, 32)
-    modality = model.modalities["b"]
-    whole = modality.log_likelihood(z.flatten(0, 1), x.repeat(7, 1, 1, 1)).view(7, 5)
+    z, x = torch.randn(7, 6, 4), X["b"]
+    modality = toy_model().modalities["b"]
+    whole = modality.log_likelihood(z.flatten(0, 1), x.repeat(7, 1, 1, 1)).view(7, 6)
     for rows in (1, 11, 1000):
         torch.testing.assert_close(modality.score(z, x, rows), whole, rtol=1e-5, atol=1e-3)
 
 
 def test_traversal_moves_one_latent_by_prior_deviations():
-    model = small()
-    x = {"a": torch.rand(1, 1, 28, 28), "b": torch.rand(1, 3, 32, 32)}
+    model, x = toy_model(), {"a": X["a"][:1]}
     moved = generation.traverse(model, x, "a", 11)
     assert moved["b"].shape == (4, 11, 3, 32, 32)
     centre = model.posterior({"a": x["a"]}).experts.loc[0]
@@ -203,41 +221,27 @@ def test_traversal_moves_one_latent_by_prior_deviations():
     np.testing.assert_allclose(moved["b"][0, 5], moved["b"][3, 5], rtol=1e-4, atol=1e-6)
 
 
-def test_divergences_are_those_of_the_posteriors():
-    model = small()
-    x = {"a": torch.rand(6, 1, 28, 28), "b": torch.rand(6, 3, 32, 32)}
-    to_prior, between = generation.divergences(model, x)
-    a, b = (model.expert(name, x[name]) for name in "ab")
-    known = [torch.distributions.Laplace(expert.loc, expert.scale) for expert in (a, b)]
-    prior = torch.distributions.Laplace(model.prior().loc, model.prior().scale)
-    expected = torch.distributions.kl_divergence(known[0], prior).mean(0).detach().numpy()
-    np.testing.assert_allclose(to_prior["a"], expected, rtol=1e-4, atol=1e-6)
-    both = [torch.distributions.kl_divergence(known[i], known[1 - i]).mean(0) for i in range(2)]
-    np.testing.assert_allclose(between["a", "b"], (sum(both) / 2).detach().numpy(), rtol=1e-4, atol=1e-6)
-    assert isinstance(a, Laplace)
-
-
 def test_prior_draws_and_cross_generation(generator):
-    model = small("mvae", posterior="poe", likelihood="bernoulli")
+    model = toy_model("mvae", likelihood="bernoulli")
     drawn = generation.from_prior(model, 5, 9, generator)
     mean, samples = drawn["b"]
     assert mean.shape == (5, 3, 32, 32)
     assert samples.shape == (5, 9, 3, 32, 32)
     assert set(np.unique(samples)) <= {0.0, 1.0}
-    x = {"a": torch.rand(2, 1, 28, 28), "b": torch.rand(2, 3, 32, 32)}
-    assert {name: array.shape for name, array in generation.across(model, x, "a", generator).items()} == {
-        "a": (2, 1, 28, 28),
-        "b": (2, 3, 32, 32),
+    assert {name: array.shape for name, array in generation.across(model, X, "a", generator).items()} == {
+        "a": (6, 1, 28, 28),
+        "b": (6, 3, 32, 32),
     }
 
 
-def test_classifiers_learn_and_come_back_the_same(tmp_path):
+def test_classifiers_learn_and_come_back_the_same(tmp_path, monkeypatch):
     """Ten constant grey levels: every classifier tells most of them apart."""
+    monkeypatch.setattr(classifiers, "BATCH", 32)
     labels = np.arange(400, dtype=np.uint8) % 10
     grey = np.broadcast_to((labels * 25)[:, None, None, None], (400, 1, 28, 28)).astype(np.uint8)
     device = torch.device("cpu")
     judges = {kind: {"a": classifiers.train(kind, grey, labels, 60, 0, device)} for kind in classifiers.KINDS}
-    assert classifiers.accuracy(judges["strong"]["a"], grey, labels, device) > 0.5
+    assert classifiers.accuracy(judges["strong"]["a"], grey, labels, device).value > 0.5
     path = tmp_path / "classifiers.safetensors"
     classifiers.save(path, judges)
     loaded = classifiers.load(path, {"a": "grey"}, device)

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from mmvae.config import EXTRACTOR_LAYERS
-from mmvae.extractor import ExtractorConfig, WeightsError
 from PIL import Image
 from tampered import refusal
 
-from mmvae import extractor
+from mmvae.evaluation import extractor
+from mmvae.evaluation.extractor import ExtractorConfig, WeightsError
 from mmvae.files import FileError
 
 SMALL = ExtractorConfig("layer1", "imagenet", 32)
@@ -23,7 +22,7 @@ def photographs(count=40, size=(40, 50)):
     return [(f"p{i}", Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8))) for i in range(count)]
 
 
-@pytest.mark.parametrize("layer", EXTRACTOR_LAYERS)
+@pytest.mark.parametrize("layer", extractor.LAYERS)
 def test_features_are_the_pooled_layer_of_torchvision_s_network(layer):
     network = extractor.untrained(ExtractorConfig(layer, "released", 32), 3)
     torch.manual_seed(3)

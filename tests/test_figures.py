@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
+from toys import toy_model, toy_pairs
 
 from mmvae.evaluation import generation
 from mmvae.figures import curves, grids
-from mmvae.models import ModelConfig, build
 
 
 def test_mosaic_places_images_in_reading_order():
@@ -116,36 +116,30 @@ def test_learning_curves_of_twelve_runs_and_three_levels():
     assert [panel.get_title() for panel in figure.axes[:2]] == ["joint coherence, %", "coherence, a to b, %"]
 
 
-def three_modalities(*names):
-    options = {
-        "captions": {"vocabulary": 11, "channels": 4, "embedding": 32, "scaling": 2.0, "scored": "words"},
-        "features": {"length": 12, "hidden": 16, "likelihood_scale": 0.5, "scaling": 0.5},
-        "pixels": {"channels": 2, "likelihood_scale": 0.5, "scaling": 0.1},
-    }
-    torch.manual_seed(0)
-    x = {"pixels": torch.rand(6, 3, 64, 64), "features": torch.randn(6, 12), "captions": torch.randint(3, 11, (6, 32))}
-    model = build(ModelConfig("mmvae", {name: name for name in names}, latents=4, options=options)).eval()
-    return model, {name: x[name] for name in names}
+def model_of(*kinds):
+    """Each modality is called as its kind."""
+    kinds = {kind: kind for kind in kinds}
+    return toy_model("mmvae", kinds).eval(), toy_pairs(6, kinds).batch(slice(None))
 
 
 def test_generation_with_images_features_and_words(generator):
-    model, x = three_modalities("pixels", "features", "captions")
+    model, x = model_of("pixels", "features", "captions")
     drawn = generation.from_prior(model, 5, 9, generator)
     assert {name: mean.shape for name, (mean, _) in drawn.items()} == {
         name: (5, *values.shape[1:]) for name, values in x.items()
     }
-    assert drawn["pixels"][1].shape == (5, 9, 3, 64, 64) and drawn["features"][1].shape == (5, 9, 12)
-    assert drawn["captions"][1] is None
+    assert drawn["pixels"][1].shape == (5, 9, 3, 64, 64) and drawn["features"][1].shape == (5, 9, 7)
+    assert drawn["captions"][1].shape == (5, 9, 32)
     for source in x:
         one = {source: x[source][:1]}
         assert generation.across(model, one, source, generator)["captions"].shape == (1, 32)
         moved = generation.traverse(model, one, source, 3)
-        assert moved["pixels"].shape == (4, 3, 3, 64, 64) and moved["features"].shape == (4, 3, 12)
+        assert moved["pixels"].shape == (4, 3, 3, 64, 64) and moved["features"].shape == (4, 3, 7)
 
 
 @pytest.mark.parametrize("names", [("pixels",), ("pixels", "features"), ("pixels", "features", "captions")])
 def test_divergences_of_every_pair_of_modalities(names):
-    model, x = three_modalities(*names)
+    model, x = model_of(*names)
     to_prior, between = generation.divergences(model, x)
     assert list(to_prior) == list(names) and list(between) == list(combinations(names, 2))
     for pair, values in between.items():

@@ -11,7 +11,8 @@ import pooch
 import pytest
 from faulty_server import FILES, contents, earlier, write_mirror
 
-from mmvae.data import digits, sources
+from mmvae.data import sources
+from mmvae.datasets import digits
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -57,9 +57,10 @@ def pair(
 ) -> list[np.ndarray]:
     """Positions of paired images, from the labels of each of M sides; every pass is one contiguous block.
 
-    Of each digit the first n = min(images of every side, images_per_digit) are used. Each of them meets exactly
-    `pairings` different partners of another side, always of the same digit: random orders of all sides, every side but
-    the first turned by a different random step in every pass.
+    Of each digit the first n = min(images of every side, images_per_digit) are used. Each of the first side meets
+    exactly `pairings` different partners of every other side, and each of another side as many of the first, always of
+    the same digit: random orders of all sides, every side but the first turned by a different random step in every
+    pass.
 
     Returns:
         M int32 arrays of length pairings x (sum of n over the digits); the digits are shuffled within a pass.

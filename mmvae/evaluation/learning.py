@@ -38,7 +38,7 @@ def growth(folder: Path, curve: list[dict], test: DigitTest, last: dict) -> list
 def _row(row: dict, latent_accuracy: dict, coherence: dict) -> dict:
     """Shares between 0 and 1 under the strong classifiers, entropies in nats."""
     seen = coherence[STRONG]
-    shares = {"joint": seen["joint"]} | seen["cross"] if "joint" in seen else {}
+    shares = ({"joint": seen["joint"]} if "joint" in seen else {}) | seen.get("cross", {})
     shares |= {f"reconstruction_{name}": value for name, value in seen["reconstruction"].items()}
     shares |= {f"latent_accuracy_{name}": kinds[SAMPLES] for name, kinds in latent_accuracy["single"].items()}
     return {

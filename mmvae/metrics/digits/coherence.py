@@ -84,16 +84,20 @@ def _rates(
     from_both: dict[str, np.ndarray],
     labels: np.ndarray,
 ) -> dict:
-    """The rates of one kind of classifier; a model of one modality has neither joint nor cross generation."""
+    """The rates of one kind of classifier.
+
+    `joint` needs two modalities that are judged, `cross` two that the model has.
+    """
     targets = list(drawn)
     rates: dict = {
         "entropy": {name: entropy(digits) for name, digits in drawn.items()},
         "reconstruction": {name: share(from_one[name][name] == labels) for name in targets},
     }
-    if len(from_one) > 1:
+    if len(targets) > 1:
         first = drawn[targets[0]]
         rates["joint_by_chance"] = chance_agreement(list(drawn.values()))
         rates["joint"] = share(np.logical_and.reduce([digits == first for digits in drawn.values()]))
+    if len(from_one) > 1:
         rates["cross"] = {
             f"{source}_to_{target}": share(from_one[source][target] == labels)
             for source in from_one

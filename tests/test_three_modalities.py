@@ -1,0 +1,187 @@
+"""A data set of three modalities, two of images and one of words, goes through every stage of the pipeline."""
+
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT
+from toys import SMALL, WORDS, toy_values
+
+from mmvae import registry, report
+from mmvae.evaluation import classifiers
+from mmvae.figures import curves
+from mmvae.files import read_arrays, read_csv, read_json, read_table
+from stages import (
+    evaluate,
+    figure_curves,
+    figure_generation,
+    figure_learning,
+    figure_pairs,
+    figure_samples,
+    figure_traversals,
+    pair_digits,
+    prepare_digits,
+    tables,
+    train,
+    train_classifiers,
+)
+
+MODALITIES = {"a": "grey", "b": "colour", "c": "captions"}
+RUNS = ("mmvae", "mvae", "vae_a", "vae_c", "a_and_c")
+IMAGES = ("a", "b")
+OTHERS = {"a": "b_c", "b": "a_c", "c": "a_b"}
+
+
+def read_raw(_):
+    rng, parts = np.random.default_rng(0), {}
+    for name, kind in MODALITIES.items():
+        counts = {"train": 100, "test": 40}.items()
+        parts[name] = {part: (toy_values(kind, n, rng), np.arange(n, dtype=np.uint8) % 10) for part, n in counts}
+    return parts
+
+
+def write_params(folder):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section in ("data", "classifiers", "networks", "train", "particles", "evaluate"):
+        params[section]["toy"] = params[section].pop("digits")
+    params["digit_sets"] = ["toy"]
+    params["data"]["toy"] |= {"pairings": 2, "validation_share": 0.3}
+    params["classifiers"]["toy"] = {"updates": 2}
+    params["networks"]["toy"] = {"latents": 4, "grey": {"hidden": 16}, "colour": {"channels": 4}}
+    params["networks"]["toy"]["captions"] = {"channels": 4, "embedding": SMALL["embedding"], "scaling": 1.0}
+    params["train"]["toy"] |= {"epochs": 2, "pairs_per_epoch": 32, "batch_size": 16}
+    params["evaluate"]["toy"] = {"joint_samples": 20, "likelihood_samples": 6, "likelihood_pairs": 8}
+    params["runs"]["own_objective"] = {"mvae": {"model": "mvae"}}
+    params["runs"]["shared_objective"] = {"mmvae": {"model": "mmvae"}} | {
+        name: {"model": "vae", "kinds": kinds}
+        for name, kinds in {"vae_a": ["grey"], "vae_c": ["captions"], "a_and_c": ["grey", "captions"]}.items()
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder in which every stage has run."""
+    with pytest.MonkeyPatch.context() as patch:
+        toy = ModuleType("mmvae.datasets.toy")
+        vars(toy).update(FAMILY="digits", MODALITIES=MODALITIES, VOCABULARY=WORDS, read_raw=read_raw)
+        names = registry.names
+        patch.setitem(sys.modules, toy.__name__, toy)
+        patch.setattr(registry, "names", lambda folder: names(folder) + ["toy"] * (folder == "datasets"))
+        folder = tmp_path_factory.mktemp("three")
+        patch.chdir(folder)
+        patch.setattr(classifiers, "BATCH", 8)
+        write_params(folder)
+
+        def run(stage, **options):
+            given = [f"--{name}={value}" for name, value in ({"set": "toy"} | options).items()]
+            patch.setattr(sys, "argv", [stage.__name__, *given])
+            stage.main()
+
+        for stage in (prepare_digits, pair_digits, train_classifiers, figure_pairs):
+            run(stage)
+        for name in RUNS:
+            run(train, run=name, seed=0)
+            run(evaluate, run=name, seed=0)
+        run(tables)
+        run(figure_curves, seed=0)
+        run(figure_learning, seed=0)
+        for stage in (figure_generation, figure_samples):
+            run(stage, figure="figure4", left="mmvae", right="mvae", seed=0)
+        run(figure_traversals, run="mmvae", seed=0)
+        yield folder
+
+
+def measured(project, run):
+    """Metric -> value."""
+    every = read_table(project / "metrics/toy.csv").query("run == @run")
+    return dict(zip(every["metric"], every["value"], strict=True))
+
+
+def of(metrics, prefix):
+    """The metrics below a prefix, without it."""
+    return {key.removeprefix(prefix) for key in metrics if key.startswith(prefix)}
+
+
+def test_all_three_are_paired_by_their_digits(project):
+    prepared, pairs = read_arrays(project / "data/prepared/toy.npz"), read_arrays(project / "data/pairs/toy.npz")
+    for split in ("train", "validation", "test"):
+        digits = [prepared[f"{name}/{split}/labels"][pairs[f"{split}/{name}"]] for name in MODALITIES]
+        np.testing.assert_array_equal(digits[0], digits[1])
+        np.testing.assert_array_equal(digits[0], digits[2])
+        assert set(digits[0]) == set(range(10))
+
+
+@pytest.mark.parametrize("run", ["mmvae", "mvae"])
+def test_every_metric_is_of_all_three(project, run):
+    metrics = measured(project, run)
+    for judge in ("strong", "lenet"):
+        of_judge = of(metrics, f"coherence.{judge}.")
+        crosses = {f"cross.{one}_to_{image}" for one in MODALITIES for image in IMAGES if one != image}
+        single = {f"{kind}.{image}" for kind in ("reconstruction", "from_both", "from_others") for image in IMAGES}
+        entropies = {f"entropy.{image}" for image in IMAGES}
+        assert of_judge == {"joint", "joint_by_chance"} | crosses | single | entropies
+    latents = {f"{m}.{kind}" for m in MODALITIES for kind in ("samples", "means")}
+    assert of(metrics, "latent_accuracy.single.") == of(metrics, "latent_accuracy.both_to_single.") == latents
+    likelihoods = {f"from_{one}.{other}" for one in MODALITIES for other in MODALITIES}
+    likelihoods |= {f"{kind}.{m}" for kind in ("from_both", "from_both_equal_budget") for m in MODALITIES}
+    likelihoods |= {f"conditional.{m}_given_{others}" for m, others in OTHERS.items()}
+    assert of(metrics, "likelihood.") == {"joint", "joint_scaled", "synergy"} | likelihoods
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_what_is_not_there_is_not_measured(project):
+    words, both = measured(project, "vae_c"), measured(project, "a_and_c")
+    assert not of(words, "coherence."), "no classifier reads words"
+    assert of(words, "likelihood.") == {"from_c.c"}
+    judged = {"cross.c_to_a", "reconstruction.a", "from_both.a", "entropy.a"}
+    assert of(both, "coherence.strong.") == judged, "one kind of image agrees with nothing"
+
+
+def test_every_number_is_in_the_tables(project, capsys, monkeypatch):
+    cells = read_json(project / "metrics/toy.json")
+    assert set(cells) == {"latent_accuracy", "coherence", "log_likelihood"}
+    for run in ("mmvae", "mvae"):
+        assert set(cells["latent_accuracy"][run]) == {*MODALITIES, "both", *(f"both_tested_on_{m}" for m in MODALITIES)}
+        assert set(cells["coherence"][run]) == {
+            "joint",
+            *(f"{one}_to_{image}" for one in MODALITIES for image in IMAGES if one != image),
+            *(f"others_to_{image}" for image in IMAGES),
+        }
+        assert set(cells["log_likelihood"][run]) == {
+            *("joint", "synergy"),
+            *(f"{m}_from_both" for m in MODALITIES),
+            *(f"{m}_given_{others}" for m, others in OTHERS.items()),
+        }
+    every = read_table(project / "metrics/toy.csv")
+    assert set(every["run"]) == {*RUNS, "classifiers"}
+    monkeypatch.setattr(sys, "argv", ["report", "toy"])
+    report.main()
+    printed = capsys.readouterr().out
+    for run in RUNS:
+        assert f"| {run} " in printed
+    for column in ("c to a", "others to b", "c given a_b", "c from a", "both, tested on c", "strong, b"):
+        assert f"| {column} " in printed
+    assert "nan" not in printed
+
+
+def test_curves_and_learning_have_all_runs_and_modalities(project):
+    read = {run: read_csv(project / f"plots/toy/curves/{run}_0.csv") for run in RUNS}
+    figure = curves.training_curves(read, "title")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(RUNS)
+    assert {f"{kind}_{m}" for kind in ("kl", "entropy", "share") for m in MODALITIES} - set(read["mmvae"][0]) == set()
+    grown = {run: read_csv(project / f"plots/toy/learning/{run}_0.csv") for run in RUNS}
+    assert {"joint", "c_to_a", "c_to_b", "latent_accuracy_c", "entropy_b"} <= set(grown["mmvae"][0])
+    assert "c_to_a" in grown["a_and_c"][0]
+    assert [text.get_text() for text in curves.learning_curves(grown, "title").legends[0].get_texts()] == list(RUNS)
+
+
+def test_every_figure_is_there(project):
+    drawn = {str(path.relative_to(project / "plots/toy")) for path in (project / "plots/toy").rglob("*.png")}
+    assert drawn == {
+        *("curves.png", "learning.png", "figure3_pairs.png"),
+        *(f"figure4_{what}.png" for what in ("prior_means", "prior_samples", "cross")),
+        *(f"figure5/{what}.png" for what in ("divergences", "traversal_a", "traversal_b")),
+    }
