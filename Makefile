@@ -19,7 +19,8 @@ lint: .venv/installed ## style and formatting
 	ruff check .
 	ruff format --check .
 
-PAPER := -S 'digit_sets=[mnist_svhn]' -S 'caption_sets=[cub]' -S 'seeds=[0,1,2,3,4]' -S objective=dreg_iwae \
+PAPER := -S 'digit_sets=[mnist_svhn]' -S 'caption_sets=[cub]' -S 'caption_images=[features]' -S 'seeds=[0,1,2,3,4]' \
+	-S objective=dreg_iwae \
 	-S features.cub.weights=IMAGENET1K_V1 -S features.cub.layer=layer4 -S features.cub.standardise=false \
 	-S networks.cub.features.likelihood_scale=0.01 -S networks.cub.features.scaling=0.002
 

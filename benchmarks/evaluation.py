@@ -17,11 +17,10 @@ import torch
 from torch.distributions import Laplace
 
 from benchmarks import dense
-from benchmarks.setup import paper_model, show, training_pairs
-from mmvae import classifiers
-from mmvae.config import DIGIT_SETS, IMAGE_SHAPES
-from mmvae.evaluation import coherence, likelihood
-from mmvae.models import Inputs, MultimodalVAE
+from benchmarks.setup import LIKELIHOOD_SCALE, kinds_of, paper_model, show, training_pairs
+from mmvae.evaluation import classifiers
+from mmvae.metrics.digits import coherence, likelihood
+from mmvae.model import Inputs, MultimodalVAE
 from mmvae.training.device import find_device
 
 
@@ -43,7 +42,7 @@ def plain_likelihoods(
         scores = {}
         for name, image in x.items():
             mean = dense.decode(parameters, name, z.flatten(0, 1)).view(*z.shape[:2], *image.shape[1:])
-            scores[name] = Laplace(mean, model.config.likelihood_scale).log_prob(image).flatten(2).sum(-1)
+            scores[name] = Laplace(mean, LIKELIHOOD_SCALE).log_prob(image).flatten(2).sum(-1)
             found[f"from_{'_and_'.join(given)}/{name}"] = _log_mean(scores[name] + density)
         if len(given) > 1:
             found["joint"] = _log_mean(sum(scores.values()) + density)
@@ -77,11 +76,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     device = find_device()
-    model = paper_model(given.set, device).eval().requires_grad_(False)
+    model = paper_model(kinds_of(given.set), device).eval().requires_grad_(False)
     x = training_pairs(given.set, device).batch(slice(0, given.pairs))
-    kinds = DIGIT_SETS[given.set]
+    shapes = classifiers.judged(kinds_of(given.set))
     judges = {
-        kind: {name: classifiers.build(kind, IMAGE_SHAPES[image]).to(device).eval() for name, image in kinds.items()}
+        kind: {name: classifiers.build(kind, shape).to(device).eval() for name, shape in shapes.items()}
         for kind in classifiers.KINDS
     }
     generator = torch.Generator(device).manual_seed(0)
@@ -114,7 +113,7 @@ def difference(model: MultimodalVAE, x: Inputs, samples: int, generator: torch.G
     few = {name: image[:5] for name, image in x.items()}
     product = likelihood.likelihoods(model, few, samples, 0)
     plain = plain_likelihoods(model, few, samples, generator)
-    return max(abs(product[f"from_{name}"][name]["mean"] - float(plain[f"from_{name}/{name}"].mean())) for name in x)
+    return max(abs(product[f"from_{name}"][name].value - float(plain[f"from_{name}/{name}"].mean())) for name in x)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.setup import show
-from mmvae.nets.svhn import Decoder
+from mmvae.kinds.colour import Decoder
 from mmvae.training.device import fast_dtype, find_device
 
 ROWS = {"cpu": 256, "cuda": 7680}

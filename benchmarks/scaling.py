@@ -16,13 +16,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.setup import Trainer, training_pairs
-from mmvae import models
-from mmvae.config import COLOUR, GREY
+from benchmarks.setup import Trainer, importance_weighted, paper_model, training_pairs
 from mmvae.data.pairs import Pairs
 from mmvae.files import write_csv
-from mmvae.losses import importance_weighted
-from mmvae.models import ModelConfig, MultimodalVAE
+from mmvae.model import MultimodalVAE
 from mmvae.training.device import find_device
 
 PARTICLES = (1, 2, 5, 10, 20, 30, 50)
@@ -35,16 +32,11 @@ def trained(pairs: Pairs, modalities: int, updates: int) -> tuple[MultimodalVAE,
     """A model of M modalities, colour and grey images in turn, after some updates with K = 10."""
     device = next(iter(pairs.index.values())).device
     grey, colour = pairs.arrays
-    sources = [(colour, COLOUR), (grey, GREY), (colour, COLOUR), (grey, GREY)][:modalities]
     several, kinds = Pairs({}, {}, device), {}
-    for i, (source, kind) in enumerate(sources):
-        several.arrays[f"m{i}"], several.index[f"m{i}"], kinds[f"m{i}"] = (
-            pairs.arrays[source],
-            pairs.index[source],
-            kind,
-        )
-    torch.manual_seed(0)
-    model = models.build(ModelConfig("mmvae", kinds)).to(device)
+    for i, (source, kind) in enumerate(([(colour, "colour"), (grey, "grey")] * 2)[:modalities]):
+        several.arrays[f"m{i}"], several.index[f"m{i}"] = pairs.arrays[source], pairs.index[source]
+        kinds[f"m{i}"] = kind
+    model = paper_model(kinds, device)
     trainer = Trainer(model, importance_weighted("dreg_iwae", "loose", 10, device), several, 64)
     for _ in range(updates):
         trainer.step()

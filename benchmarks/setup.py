@@ -6,31 +6,45 @@ import json
 
 import torch
 
-from mmvae import config, models
-from mmvae.data import digits, pairing
+from mmvae import registry
+from mmvae.data import pairing
 from mmvae.data.pairs import Pairs
-from mmvae.losses import ImportanceWeighted
-from mmvae.models import ModelConfig, MultimodalVAE
+from mmvae.data.prepared import LabelledPairs
+from mmvae.datasets import digits
+from mmvae.losses import Setting
+from mmvae.model import ModelConfig, MultimodalVAE, build
+from mmvae.models import mmvae
+from mmvae.models.mmvae import ImportanceWeighted
 from mmvae.training.updates import adam, updater
-from stages.inputs import DigitPairs
+
+LIKELIHOOD_SCALE = 0.75
 
 
 def training_pairs(data_set: str, device: torch.device) -> Pairs:
     """The training pairs of a data set; the embedded one is painted here, another must have been prepared."""
     if data_set != "digits":
-        return DigitPairs(data_set, device).split("train")
+        return LabelledPairs(data_set, device).split("train")
     raw = {"handwritten": digits.handwritten(), "plates": digits.plates()}
     arrays = {f"{name}/{key}": array for name, part in raw.items() for key, array in pairing.split(part, 0.2).items()}
     names = tuple(raw)
     index = pairing.pair_splits(arrays, names, 20, 10_000, 0)
-    images = {name: arrays[f"{name}/train/images"] for name in names}
+    images = {name: arrays[f"{name}/train/values"] for name in names}
     return Pairs(images, {name: index[f"train/{name}"] for name in names}, device)
 
 
-def paper_model(data_set: str, device: torch.device, seed: int = 0) -> MultimodalVAE:
-    """MMVAE with the paper's networks and fresh weights."""
-    torch.manual_seed(seed)
-    return models.build(ModelConfig("mmvae", config.DIGIT_SETS[data_set])).to(device)
+def paper_model(kinds: dict[str, str], device: torch.device) -> MultimodalVAE:
+    """MMVAE with the paper's networks and fresh weights, always the same."""
+    torch.manual_seed(0)
+    return build(ModelConfig("mmvae", kinds)).to(device)
+
+
+def kinds_of(data_set: str) -> dict[str, str]:
+    return registry.find("datasets", data_set).MODALITIES
+
+
+def importance_weighted(objective: str, bound: str, particles: int, device: torch.device) -> ImportanceWeighted:
+    """MMVAE's loss, with the screen that suits the hardware."""
+    return mmvae.phases(mmvae.Options(bound=bound), Setting(objective, particles, device))[0].loss
 
 
 class Trainer:

@@ -19,9 +19,17 @@ import torch
 from torch import multiprocessing
 
 from benchmarks import dense
-from benchmarks.setup import Trainer, paper_model, show, training_pairs
+from benchmarks.setup import (
+    LIKELIHOOD_SCALE,
+    Trainer,
+    importance_weighted,
+    kinds_of,
+    paper_model,
+    show,
+    training_pairs,
+)
 from mmvae import objectives
-from mmvae.losses import ImportanceWeighted, importance_weighted
+from mmvae.models.mmvae import ImportanceWeighted
 from mmvae.training.device import fast_dtype, find_device, keep_freed_memory
 
 FORMULATIONS = ("dense", "dense_memory_kept", "float32_screen", "product")
@@ -33,9 +41,8 @@ class Dense:
 
     def __init__(self, given: argparse.Namespace, device: torch.device):
         self.given, self.device = given, device
-        model = paper_model(given.set, device)
-        self.scale = model.config.likelihood_scale
-        self.model, self.parameters = model, dense.parameters_of(model)
+        self.model = paper_model(kinds_of(given.set), device)
+        self.parameters = dense.parameters_of(self.model)
         self.optimiser = torch.optim.Adam(self.parameters.values(), lr=1e-3, amsgrad=True)
         self.pairs = training_pairs(given.set, device)
         self.generator = torch.Generator(device).manual_seed(0)
@@ -44,7 +51,7 @@ class Dense:
         rows = torch.randint(len(self.pairs), (self.given.batch,), device=self.device, generator=self.generator)
         x = {name: image.contiguous() for name, image in self.pairs.batch(rows).items()}
         noise = self.model.noise(list(x), self.given.particles, self.given.batch, self.generator)
-        value = dense.surrogate(self.parameters, x, noise, self.given.objective, self.given.bound, self.scale)
+        value = dense.surrogate(self.parameters, x, noise, self.given.objective, self.given.bound, LIKELIHOOD_SCALE)
         self.optimiser.zero_grad()
         (-value).backward()
         self.optimiser.step()
@@ -54,7 +61,7 @@ class Dense:
 def product(given: argparse.Namespace, device: torch.device, reduced: bool = True) -> Trainer:
     loss = importance_weighted(given.objective, given.bound, given.particles, device)
     loss = loss if reduced else replace(loss, screen=replace(loss.screen, dtype=None))
-    return Trainer(paper_model(given.set, device), loss, training_pairs(given.set, device), given.batch)
+    return Trainer(paper_model(kinds_of(given.set), device), loss, training_pairs(given.set, device), given.batch)
 
 
 def work(formulation: str, given: argparse.Namespace, pipe: Connection) -> None:
@@ -109,8 +116,7 @@ def gradient_error(trainer: Trainer, loss: ImportanceWeighted) -> float:
     estimate.surrogate.backward()
     exact = dense.parameters_of(model, torch.float64)
     double = {name: image.double().contiguous() for name, image in x.items()}
-    scale = model.config.likelihood_scale
-    dense.surrogate(exact, double, noise.double(), loss.objective, loss.bound, scale).backward()
+    dense.surrogate(exact, double, noise.double(), loss.objective, loss.bound, LIKELIHOOD_SCALE).backward()
     difference = sum((p.grad - exact[name].grad).square().sum() for name, p in model.named_parameters())
     return float((difference / sum(p.grad.square().sum() for p in exact.values())).sqrt())
 

@@ -16,12 +16,15 @@ PACKAGES = ("mmvae", "stages", "studies")
 
 
 def closure(*modules: str) -> dict[str, Path]:
-    """Name -> file of everything of the project that importing `modules` imports, directly or not."""
+    """Name -> file of everything of the project that importing `modules` imports, directly or not.
+
+    All but mmvae/__init__.py, which only names what other modules hold.
+    """
     waiting, found = list(modules), {}
     while waiting:
         name = waiting.pop()
         path = _file(name)
-        if path is None or name in found:
+        if path is None or name in found or name == "mmvae":
             continue
         found[name] = path
         parts = name.split(".")

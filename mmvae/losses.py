@@ -12,8 +12,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from mmvae import registry
 from mmvae.model import Inputs, MultimodalVAE
 from mmvae.objectives import Estimate
+from mmvae.params import check
 
 Noise = list[tuple[tuple[str, ...], Tensor]]  # subsets of the modalities, each with standard noise (M, K, B, D)
 
@@ -31,7 +33,7 @@ class Loss(Protocol):
         """The objective on a batch."""
 
     def held_out(self, model: MultimodalVAE, x: Inputs, log_weights: Tensor, generator: torch.Generator) -> Tensor:
-        """The reported bound on unseen pairs, whose log-weights (M, K, B) are at hand: (B,), nats."""
+        """The reported bound on held-out pairs, given their log-weights (M, K, B): (B,), nats."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,17 @@ class Setting:
     objective and particles are None for a run that neither shares nor names them.
     """
 
-    objective: str | None
-    particles: int | None
-    device: torch.device
+    objective: str | None = None
+    particles: int | None = None
+    device: torch.device = torch.device("cpu")
+
+
+def phases(model: str, setting: Setting, options: dict | None = None) -> list[Phase]:
+    """How a model is trained, by its name and its own options.
+
+    Raises:
+        UnknownName: there is no such model.
+        ParamsError: an option or the objective is not allowed.
+    """
+    found = registry.find("models", model)
+    return found.phases(check(found.Options, options or {}), setting)

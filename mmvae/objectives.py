@@ -1,10 +1,10 @@
 """Objectives: what is reported (a bound, in nats) and what is differentiated (a surrogate), kept apart.
 
-Every importance-weighted objective is a function of the same log-weights, `log w[m, k, b]` of particle k drawn from
-expert m for pair b. Nearly all of their weight lies on one or two particles, so all are screened once, without
-gradient; those that carry weight are then scored again, in full precision and with gradient, and an estimator turns
-them into a surrogate. (A decoder that normalises batches does so by its running statistics in the screen, and by the
-particles' own when they are scored again.) docs/reproduction.md derives each.
+Every importance-weighted objective is a function of the same log-weights: `log w[m, k, b]` of particle k from expert m
+for pair b. Nearly all of their weight lies on one or two particles. The screen scores all particles without gradient.
+Those that carry weight are scored again, in full precision and with gradient, and an estimator turns them into a
+surrogate. (In the screen, batch normalisation uses its running statistics; in the second pass, the particles' own.)
+docs/reproduction.md derives each estimator.
 
 Shape letters: M experts, K particles, B batch, D latents, N particles kept.
 """
@@ -229,8 +229,9 @@ def importance_elbo(model: MultimodalVAE, x: Inputs, noise: Tensor, posterior: M
     What expert i would score under decoder j is estimated from expert j's particles, weighted by q_i / q_j with q_j
     fixed; the KL to the prior is in closed form, expert by expert. `noise` (M, K, B, D).
 
-    As released: the gradient passes through the particles in the other experts' terms too, which appendix B's does not.
-    And a ratio near zero makes a log-likelihood below zero vanish: the value is no bound, and drives experts apart.
+    As released, the gradient also passes through the particles in the other experts' terms, which appendix B's does
+    not. The value is no bound: where q_i / q_j is near zero, the (negative) log-likelihood of expert i under decoder j
+    vanishes from the sum, which drives experts apart.
     """
     z = posterior.place(noise)
     experts, particles, batch, _ = z.shape

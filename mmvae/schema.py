@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, create_model
+from pydantic import AfterValidator, Field, create_model
 
 from mmvae import params, registry, runs
 from mmvae.data.pairing import PairingSettings
@@ -16,8 +16,8 @@ from mmvae.data.text import CaptionWords
 from mmvae.evaluation.captioned import CaptionSettings
 from mmvae.evaluation.cca import CcaSettings
 from mmvae.evaluation.classifiers import ClassifierSettings
-from mmvae.evaluation.digit_test import DigitSettings
 from mmvae.evaluation.extractor import FeatureSettings
+from mmvae.evaluation.labelled import DigitSettings
 from mmvae.evaluation.sentences import FastTextSettings
 from mmvae.model import Latents
 from mmvae.objectives import OBJECTIVES
@@ -69,11 +69,17 @@ class CaptionRuns(Runs):
     alone: dict[str, Any]
 
 
+def _once(values: list[str]) -> list[str]:
+    if len(set(values)) < len(values):
+        raise ValueError("a list of different values, or []")
+    return values
+
+
 class Params(Section):
     """The top of the file. Sections of data sets are checked one by one, by `OF_SETS`."""
 
     digit_sets: several(str)
-    caption_sets: several(str)
+    caption_sets: Annotated[list[str], AfterValidator(_once)]  # none in a study of digits
     caption_images: several(Literal["features", "pixels"])
     seeds: several(Seed)
     objective: Literal[OBJECTIVES]

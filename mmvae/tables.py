@@ -80,13 +80,14 @@ DIGITS = (
     Table(
         "coherence",
         "Tables 2 and 5. Coherence, %, judged by the strong classifiers. By chance: how often the images of one draw "
-        "would agree if each modality drew its digits by itself. Entropy: of the digits drawn, at most ln 10 = 2.30.",
+        "would agree if each modality drew its digits by itself. Commonest: always answering the commonest digit.",
         {
             "joint": RATES + "joint",
             "by chance": RATES + "joint_by_chance",
             r"\1 to \2": RATES + r"cross\.(\w+)_to_(\w+)",
             r"others to \1": RATES + r"from_others\.(\w+)",
             r"both to \1": RATES + r"from_both\.(\w+)",
+            "commonest": r"latent_accuracy\.majority",
         },
         ("joint", r"\1 to \2", r"others to \1"),
         factor=100,

@@ -26,9 +26,9 @@ def arguments(*names: str) -> argparse.Namespace:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage. The project's own errors, and whoever stops it, end it in one line.
+    """Run a stage. The project's own errors, and signals that stop it, end it in one line.
 
-    A stage that DVC started ends with DVC, so that none goes on unseen and writes beside the one that starts next.
+    A stage that DVC started ends when DVC ends. Otherwise it would go on and write beside the next one.
     """
     signal.signal(signal.SIGTERM, _terminated)
     if "DVC_ROOT" in os.environ:

@@ -1,9 +1,11 @@
 """A hash of the code behind every stage and run: code/<set>/<stage>.txt and code/<set>/runs/<run>.txt.
 
 A run's file covers its model and kinds, a stage's all that the stage imports; no list of modules can be incomplete.
+Modules that are named, as a study's are, get code/<module>.txt.
 """
 
 import shutil
+import sys
 from pathlib import Path
 
 from mmvae import params, registry, runs
@@ -16,7 +18,8 @@ STAGES = Path(__file__).parent
 
 def main() -> None:
     content = params.load()
-    files = {f"{stage}.txt": code_hash(f"stages.{stage}") for stage in ("check_params",)}
+    files = {"check_params.txt": code_hash("stages.check_params")}
+    files |= {f"{module}.txt": code_hash(module) for module in sys.argv[1:]}
     for data_set in (*content["digit_sets"], *content["caption_sets"]):
         module = f"mmvae.datasets.{data_set}"
         metrics = f"metrics.{registry.find('datasets', data_set).FAMILY}"

@@ -5,10 +5,10 @@ from pathlib import Path
 from mmvae import model, params, registry
 from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
-from mmvae.evaluation.digit_test import DigitSettings, DigitTest
-from mmvae.evaluation.learning import growth
+from mmvae.evaluation.labelled import DigitSettings, DigitTest
 from mmvae.evaluation.measured import table
 from mmvae.files import read_csv, write_csv, write_table
+from mmvae.metrics.learning import growth
 from mmvae.training.device import find_device
 from stages import arguments, run
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from toys import toy_model, toy_pairs
 
-from mmvae.losses import ImportanceWeighted
-from mmvae.models import POSTERIOR_SCALE_MINIMUM
+from mmvae.losses import Phase
+from mmvae.models.mmvae import POSTERIOR_SCALE_MINIMUM, ImportanceWeighted
 from mmvae.objectives import Screen
-from mmvae.training import Budget, train
+from mmvae.training.loop import Budget, train
 from studies.estimators.first_updates import follow, summary
 
 BUDGET = Budget(epochs=1, pairs_per_epoch=96, batch_size=16, learning_rate=5e-3)
@@ -17,7 +17,7 @@ BUDGET = Budget(epochs=1, pairs_per_epoch=96, batch_size=16, learning_rate=5e-3)
 def test_the_updates_followed_are_those_of_a_training(name):
     loss, pairs = ImportanceWeighted(name, "loose", 3, Screen()), toy_pairs()
     trained, followed = toy_model(), toy_model()
-    curve = train(trained, loss, pairs, toy_pairs(40), BUDGET, seed=0)
+    curve = train(trained, [Phase(loss)], pairs, toy_pairs(40), BUDGET, seed=0)
     rows = follow(followed, loss, pairs, BUDGET, updates=6, seed=0)
     assert [row["update"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert sum(row["bound"] for row in rows) / 6 == pytest.approx(curve[0]["bound_train"], rel=1e-6)

@@ -3,28 +3,30 @@
 import numpy as np
 import pytest
 import torch
+from mmvae.checkpoints import Checkpoint
 from test_first_updates import BUDGET
 from toys import toy_model, toy_pairs
 
-from mmvae.checkpoints import Checkpoint
 from mmvae.files import FileError, read_weights
-from mmvae.losses import ImportanceWeighted
-from mmvae.training import train
+from mmvae.losses import Phase
+from mmvae.models.mmvae import ImportanceWeighted
+from mmvae.training.checkpoints import Checkpoint
+from mmvae.training.loop import train
 from studies.estimators import moments
 from studies.estimators.first_updates import follow
 
-FOLDER = "toy_mmvae_loose_0_code"
+FOLDER = "toy_mmvae_0_code"
 
 
 @pytest.fixture
 def end(tmp_path, monkeypatch):
     """The state that a training of six updates leaves behind."""
-    monkeypatch.setattr(moments.runs, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(moments, "CHECKPOINTS", tmp_path)
     checkpoint = Checkpoint(tmp_path / f"{FOLDER}_1.safetensors", epochs=(1,), memory=tmp_path / FOLDER)
     loss = ImportanceWeighted("dreg_iwae", "loose", 3, None)
-    train(toy_model(), loss, toy_pairs(), toy_pairs(40), BUDGET, seed=0, checkpoint=checkpoint)
+    train(toy_model(), [Phase(loss)], toy_pairs(), toy_pairs(40), BUDGET, seed=0, checkpoint=checkpoint)
     checkpoint.finish()
-    return moments.end_of_training("toy", "mmvae_loose", 0, epochs=1)
+    return moments.end_of_training("toy", "mmvae", 0, epochs=1)
 
 
 def test_they_are_those_of_the_gradients_of_the_training(end):
@@ -56,9 +58,9 @@ def test_without_amsgrad_there_is_no_largest(end):
 
 def test_the_end_must_be_there_and_be_the_only_one(end):
     with pytest.raises(FileError, match=r"end_00002\.safetensors: 0 files instead of one"):
-        moments.end_of_training("toy", "mmvae_loose", 0, epochs=2)
-    end.parent.rename(end.parent.with_name("toy_mmvae_loose_0_a"))
-    (end.parent.with_name("toy_mmvae_loose_0_b")).mkdir()
-    (end.parent.with_name("toy_mmvae_loose_0_b") / end.name).touch()
+        moments.end_of_training("toy", "mmvae", 0, epochs=2)
+    end.parent.rename(end.parent.with_name("toy_mmvae_0_a"))
+    (end.parent.with_name("toy_mmvae_0_b")).mkdir()
+    (end.parent.with_name("toy_mmvae_0_b") / end.name).touch()
     with pytest.raises(FileError, match="2 files instead of one"):
-        moments.end_of_training("toy", "mmvae_loose", 0, epochs=1)
+        moments.end_of_training("toy", "mmvae", 0, epochs=1)

@@ -8,7 +8,7 @@ import yaml
 from conftest import SHARED
 from raw_files import write_mnist, write_svhn
 
-from mmvae.data.mnist_svhn import read_raw, read_svhn
+from mmvae.datasets.mnist_svhn import read_raw, read_svhn
 from mmvae.files import FileError
 from studies.estimators import subset
 

@@ -1,7 +1,7 @@
 """The whole state of a training run on disk, so that it can be killed at any moment and go on to the same bytes.
 
-What a finished run leaves behind lets the same run with more epochs go on from its end, to the bytes that it would have
-had if it had been one. It may be deleted at any time.
+A finished run leaves its last state. The same run with more epochs resumes from it and gives the bytes of one
+uninterrupted run. The state may be deleted at any time.
 """
 
 from __future__ import annotations

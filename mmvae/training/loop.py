@@ -30,7 +30,7 @@ class TrainingError(RuntimeError):
 
 
 class Length(Section):
-    """How long and how fast to train. `pairs_per_epoch` None: as many as there are. Rounded up to whole batches."""
+    """How long and how fast to train. `pairs_per_epoch` is rounded up to whole batches; None: all pairs."""
 
     epochs: whole(1, 10_000)
     pairs_per_epoch: whole(1, 10_000_000) | None

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from mmvae import model, registry
+from mmvae import model
 from mmvae.closure import code_hash
 from mmvae.data.prepared import CaptionedPairs, LabelledPairs, prepared
 from mmvae.files import copy_files, write_csv
-from mmvae.losses import Phase, Setting
+from mmvae.losses import Phase, Setting, phases
 from mmvae.model import ModelConfig
 from mmvae.params import check
 from mmvae.runs import Run
@@ -35,9 +35,8 @@ def model_config(run: Run, params: dict, pairs: LabelledPairs | CaptionedPairs) 
 
 def phases_of(run: Run, params: dict, device: torch.device) -> list[Phase]:
     """How the run's model is trained."""
-    found = registry.find("models", run.entry.model)
     setting = Setting(run.objective(params), run.particles(params), device)
-    return found.phases(check(found.Options, run.entry.options), setting)
+    return phases(run.entry.model, setting, run.entry.options)
 
 
 def train_run(run: Run, params: dict, seed: int) -> None:
@@ -50,10 +49,10 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     pairs = prepared(run.data_set, device)
     training, validation = (pairs.split(split, tuple(run.kinds)) for split in ("train", "validation"))
     budget = check(Budget, run.train(params), f"train.{run.data_set}")
-    config, phases = model_config(run, params, pairs), phases_of(run, params, device)
+    config, stretches = model_config(run, params, pairs), phases_of(run, params, device)
     # Where no share of the whole training matters, a longer run begins as a shorter one.
-    beginning = budget.model_copy(update={"epochs": 0}) if extendable(phases) else budget
-    key = _key(run, [config, phases, beginning, seed, device.type, torch.__version__, pairs.digest()])
+    beginning = budget.model_copy(update={"epochs": 0}) if extendable(stretches) else budget
+    key = _key(run, [config, stretches, beginning, seed, device.type, torch.__version__, pairs.digest()])
     memory = CHECKPOINTS / f"{run.data_set}_{run.name}_{seed}_{key}"
     checkpoint = Checkpoint(Path(f"{memory}_{budget.epochs}.safetensors"))
     if isinstance(pairs, LabelledPairs):
@@ -61,7 +60,7 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     torch.manual_seed(seed)
     trained = model.build(config).to(device)
     title = f"{run.data_set} {run.name} seed {seed}"
-    curve = train(trained, phases, training, validation, budget, seed, title=title, checkpoint=checkpoint)
+    curve = train(trained, stretches, training, validation, budget, seed, title=title, checkpoint=checkpoint)
     weights = Path(f"models/{run.data_set}/{run.name}")
     model.save(weights / f"{seed}.safetensors", trained)
     if checkpoint.memory:

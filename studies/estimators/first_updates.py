@@ -1,32 +1,37 @@
 """The encoders' gradients and posteriors in the first updates of a training, under each estimator.
 
-    python -m studies.estimators.first_updates --set mnist_svhn --updates 100 --seeds 0 1 2 --out FOLDER
+    python -m studies.estimators.first_updates --particles 10 --updates 100 --seeds 0 1 2
 
-Run it where params.yaml and the pairs are: each training starts as that of MMVAE under the loose bound does with this
-estimator for an objective and this seed. FOLDER/summary.json has what stands out, FOLDER/<estimator>_<seed>.csv every
-update.
+Run it where params.yaml and the pairs are: each training starts as the run `iwae` does, with this estimator for an
+objective, this K and this seed. data/measured/first_updates_k_<K>.csv has what stands out,
+data/first_updates/k_<K>.csv every update.
 """
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from dataclasses import replace
 from statistics import median
 
+import pandas as pd
 import torch
 from tqdm import tqdm
 
-from mmvae import config, models
+from mmvae import model as models
+from mmvae import params, runs
 from mmvae.data.pairs import Pairs
-from mmvae.files import write_csv, write_json
-from mmvae.losses import Loss, importance_weighted
-from mmvae.models import MultimodalVAE
+from mmvae.data.prepared import LabelledPairs
+from mmvae.files import write_csv, write_table
+from mmvae.losses import Loss
+from mmvae.model import MultimodalVAE
 from mmvae.training.batches import shuffled_batches
 from mmvae.training.device import find_device
 from mmvae.training.loop import Budget
+from mmvae.training.run import model_config, phases_of
 from mmvae.training.updates import Update, adam
-from stages import inputs, run, runs
+from stages import run
 from studies.estimators import ESTIMATORS
+from studies.estimators.rows import MEASURED, SET, rows
 
 LAYERS = ("loc", "scale_logits")  # the last of each encoder
 
@@ -73,26 +78,25 @@ def summary(rows: list[dict], modality: str) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", default="mnist_svhn")
-    parser.add_argument("--updates", type=int, default=100)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--particles", type=int, required=True, help="K of each expert")
+    parser.add_argument("--updates", type=int, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", required=True)
     given = parser.parse_args()
-    params, device = config.load(), find_device()
-    train = params.train[given.set]
-    pairs = inputs.paired(given.set, device)
-    modalities, budget = runs.modalities(given.set, None), runs.budget(train, params.optimiser)
-    training = pairs.split("train", tuple(modalities))
-    found: dict[str, dict] = {}
+    content, device = params.load(), find_device()
+    pairs, like = LabelledPairs(SET, device), runs.find(content, SET, "iwae")
+    config, budget = model_config(like, content, pairs), params.check(Budget, like.train(content))
+    loss = replace(phases_of(like, content, device)[0].loss, particles=given.particles)
+    training = pairs.split("train")
+    every, found = [], []
     for seed, name in tqdm([(seed, name) for seed in given.seeds for name in ESTIMATORS], unit="training"):
         torch.manual_seed(seed)
-        model = models.build(runs.model_config(pairs, modalities, params.networks[given.set], "mmvae")).to(device)
-        loss = importance_weighted(name, "loose", train.particles, device)
-        rows = follow(model, loss, training, budget, given.updates, seed)
-        write_csv(given.out / f"{name}_{seed}.csv", rows)
-        found.setdefault(name, {})[str(seed)] = {modality: summary(rows, modality) for modality in modalities}
-    about = {"updates": given.updates, "particles": train.particles, "batch_size": train.batch_size}
-    write_json(given.out / "summary.json", about | {"estimators": found})
+        model = models.build(config).to(device)
+        followed = follow(model, replace(loss, objective=name), training, budget, given.updates, seed)
+        every += [{"particles": given.particles, "estimator": name, "seed": seed} | row for row in followed]
+        said = {modality: {name: summary(followed, modality)} for modality in like.kinds}
+        found.append(rows(said, f"first_updates_k_{given.particles}", seed, given.updates * budget.batch_size))
+    write_csv(f"data/first_updates/k_{given.particles}.csv", every)
+    write_table(f"{MEASURED}/first_updates_k_{given.particles}.csv", pd.concat(found))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """What the gradient of each estimator is like along a training: bias, noise and tails, for each encoder.
 
-    python -m studies.estimators.gradients --set mnist_svhn --run mmvae_loose --seed 0 --out FILE.json
+    python -m studies.estimators.gradients --run iwae --batches 40
 
 Run it where the run was trained: it reads params.yaml, the pairs, and the weights that were kept after epochs 1, 2, 4,
 ... All estimators are given the same pairs and particles, without a screen. The gradient of log p(x, z) along z is
-computed once for all of them; what distinguishes them is how it, and the densities of the experts, enter.
+computed once for all of them; what distinguishes them is how it, and the densities of the experts, enter. The numbers
+go to data/measured/gradients_<run>.csv.
 
 Shape letters: M experts, K particles, B batch, D latents, N = M * K * B particles.
 """
@@ -17,20 +18,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mmvae import config, models, objectives
-from mmvae.training.batches import shuffled_batches
+from mmvae import model as models
+from mmvae import objectives, params, runs
 from mmvae.data.pairs import Pairs
-from mmvae.training.device import find_device
-from mmvae.evaluation.learning import kept
-from mmvae.files import read_csv, write_json
-from mmvae.models import Inputs, MultimodalVAE
+from mmvae.data.prepared import LabelledPairs
+from mmvae.evaluation.measured import Measured
+from mmvae.files import read_csv, write_table
+from mmvae.losses import Loss
+from mmvae.model import Inputs, MultimodalVAE
 from mmvae.objectives import Particles, effective_sample_size, normalised_weights, repeated
-from stages import inputs, run
+from mmvae.training.batches import shuffled_batches
+from mmvae.training.checkpoints import doublings
+from mmvae.training.device import find_device
+from mmvae.training.run import phases_of
+from stages import run
 from studies.estimators import ESTIMATORS, GROUPS
+from studies.estimators.rows import MEASURED, SET, rows
 
 REFERENCE = "iwae"  # unbiased: the others' bias is their difference to it
 SIZES = (1.0, 1.001, 1.01, 1.1, 1.5)  # lower ends of classes of effective sample size
@@ -142,7 +150,7 @@ class Moments:
             modality: {
                 "effective_sample_size": float(torch.cat(sizes).mean()),
                 "pairs_by_size": _shares(torch.cat(sizes), torch.ones(sum(map(len, sizes)))),
-                "estimators": {n: self._summary(n, m) for n, m in self.sums if m == modality},
+                **{n: self._summary(n, m) for n, m in self.sums if m == modality},
             }
             for modality, sizes in self.sizes.items()
         }
@@ -190,7 +198,7 @@ class Moments:
         everything = torch.arange(GROUPS)
         left_out = [estimate(everything[everything != group]) for group in range(GROUPS)]
         return {
-            key: {"mean": value, "standard_error": _jackknife([part[key] for part in left_out])}
+            key: Measured(value, _jackknife([part[key] for part in left_out]))
             for key, value in estimate(everything).items()
         }
 
@@ -230,46 +238,38 @@ def _jackknife(values: list[float]) -> float:
     return float(((len(values) - 1) * (spread - spread.mean()).square().mean()).sqrt())
 
 
-def measure(path: Path, data: Pairs, bound: str, train: config.Train, batches: int, device: torch.device) -> dict:
+def measure(path: Path, data: Pairs, loss: Loss, batch_size: int, batches: int, device: torch.device) -> dict:
     """The summary of `batches` batches of training pairs, at the weights of a file."""
     model = models.load(path, device)
     for modality in model.modalities.values():
         modality.encoder.requires_grad_()
     generator = torch.Generator(device).manual_seed(0)
     moments = Moments()
-    for pairs in shuffled_batches(len(data), train.batch_size, batches, torch.Generator().manual_seed(0)):
-        noise = model.noise(list(model.modalities), train.particles, train.batch_size, generator)
-        moments.add(gradients(model, data.batch(pairs.to(device)), noise, bound))
+    for pairs in shuffled_batches(len(data), batch_size, batches, torch.Generator().manual_seed(0)):
+        ((_, noise),) = loss.noise(model, batch_size, generator)
+        moments.add(gradients(model, data.batch(pairs.to(device)), noise, loss.bound))
     return moments.summary()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", default="mnist_svhn")
-    parser.add_argument("--run", default="mmvae_loose", choices=("mmvae_loose", "mmvae_tight"))
+    parser.add_argument("--run", required=True, help="of an MMVAE")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batches", type=int, default=200)
-    parser.add_argument("--last", action="store_true", help="at the end of the training only")
-    parser.add_argument("--out", required=True)
+    parser.add_argument("--batches", type=int, required=True)
+    parser.add_argument("--last", action="store_true", help="at the end of the training only, as `tails`")
     given = parser.parse_args()
-    params = config.load()
-    train, bound = params.train[given.set], given.run.removeprefix("mmvae_")
-    device = find_device()
-    data = inputs.DigitPairs(given.set, device).split("train")
-    folder = f"models/{given.set}/{given.run}/{given.seed}_epochs"
-    curve = read_csv(f"plots/{given.set}/curves/{given.run}_{given.seed}.csv")
-    about = {
-        "trained_with": params.objective,
-        "bound": bound,
-        "particles": train.particles,
-        "batch_size": train.batch_size,
-        "batches": given.batches,
-    }
-    epochs = {
-        f"{row['pairs']:.0f}": measure(path, data, bound, train, given.batches, device)
-        for row, path in tqdm(list(kept(folder, curve))[-1 if given.last else 0 :], unit="epoch")
-    }
-    write_json(given.out, about | {"pairs_seen": epochs})
+    content, device = params.load(), find_device()
+    trained = runs.find(content, SET, given.run)
+    loss, batch_size = phases_of(trained, content, device)[0].loss, trained.train(content)["batch_size"]
+    data = LabelledPairs(SET, device).split("train")
+    folder = Path(f"models/{SET}/{given.run}/{given.seed}_epochs")
+    curve = read_csv(f"plots/{SET}/curves/{given.run}_{given.seed}.csv")
+    kind, parts = "tails" if given.last else "gradients", []
+    for epoch in tqdm(doublings(len(curve))[-1 if given.last else 0 :], unit="epoch"):
+        path = folder / f"epoch_{epoch:05}.safetensors"
+        found = {kind: measure(path, data, loss, batch_size, given.batches, device)}
+        parts.append(rows(found, given.run, given.seed, curve[epoch - 1]["pairs"]))
+    write_table(f"{MEASURED}/{kind}_{given.run}.csv", pd.concat(parts))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What Adam remembers at the end of a training: its running second moments beside AMSGrad's largest.
 
-    python -m studies.estimators.moments --set mnist_svhn --run mmvae_loose --seed 0 --out FILE.json
+    python -m studies.estimators.moments --run iwae
 
-Run it where the run was trained: it reads the state that a finished training of digits leaves in .checkpoints/.
+Run it where the run was trained: it reads the state that a finished training of digits leaves in .checkpoints/. The
+numbers go to data/measured/moments_<run>.csv.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmvae import config
-from mmvae.files import FileError, read_weights, write_json
-from stages import run, runs
+from mmvae import params, runs
+from mmvae.files import FileError, read_csv, read_weights, write_table
+from mmvae.training.run import CHECKPOINTS
+from stages import run
 from studies.estimators.first_updates import LAYERS
+from studies.estimators.rows import MEASURED, SET, rows
 
 KINDS = {"running": "exp_avg_sq", "largest": "max_exp_avg_sq"}  # as torch.optim.Adam calls them
 LIVE = 1e-6  # of the mean running moment of the unit that has the largest
@@ -30,9 +33,9 @@ def end_of_training(data_set: str, name: str, seed: int, epochs: int) -> Path:
         FileError: there is none, or there are several, of other parameters or code.
     """
     pattern = f"{data_set}_{name}_{seed}_*/end_{epochs:05}.safetensors"
-    found = sorted(runs.CHECKPOINTS.glob(pattern))
+    found = sorted(CHECKPOINTS.glob(pattern))
     if len(found) != 1:
-        raise FileError(f"{runs.CHECKPOINTS}/{pattern}: {len(found)} files instead of one; train this run alone here")
+        raise FileError(f"{CHECKPOINTS}/{pattern}: {len(found)} files instead of one; train this run alone here")
     return found[0]
 
 
@@ -69,17 +72,14 @@ def slowed(running: Tensor, largest: Tensor) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", default="mnist_svhn")
-    parser.add_argument("--run", default="mmvae_loose", choices=("mmvae_loose", "mmvae_tight"))
+    parser.add_argument("--run", required=True, help="of an MMVAE")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", required=True)
     given = parser.parse_args()
-    params = config.load()
-    path = end_of_training(given.set, given.run, given.seed, params.train[given.set].epochs)
-    state, _ = read_weights(path)
-    about = {"trained_with": params.objective, "amsgrad": params.optimiser.amsgrad}
-    measured = {modality: moments(state, modality) for modality in runs.modalities(given.set, None)}
-    write_json(given.out, about | {"moments": measured})
+    trained = runs.find(params.load(), SET, given.run)
+    end = read_csv(f"plots/{SET}/curves/{given.run}_{given.seed}.csv")[-1]
+    state, _ = read_weights(end_of_training(SET, given.run, given.seed, end["epoch"]))
+    found = {"moments": {modality: moments(state, modality) for modality in trained.kinds}}
+    write_table(f"{MEASURED}/moments_{given.run}.csv", rows(found, given.run, given.seed, end["pairs"]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Cut the study's part of SVHN: `python -m studies.estimators.subset data/raw/mnist_svhn data/raw/mnist_svhn_part`.
+"""Cut the study's part of SVHN: `python -m studies.estimators.subset RAW data/raw/mnist_svhn`.
 
 The part is the first images of SVHN's official test file, divided at a photograph's end into images for training and
 for testing; params.yaml says how many, and the hash of their arrays. The first folder holds the raw files of
@@ -18,7 +18,7 @@ import numpy as np
 import scipy.io
 import yaml
 
-from mmvae.data.mnist_svhn import read_svhn
+from mmvae.datasets.mnist_svhn import read_svhn
 from mmvae.files import FileError, atomic
 from stages import run
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmvae.distributions import draws
 from mmvae.evaluation.classifiers import Judges, predict
-from mmvae.evaluation.digit_test import DigitTest
+from mmvae.evaluation.labelled import DigitTest
 from mmvae.evaluation.measured import share
 from mmvae.model import Inputs, MultimodalVAE
 

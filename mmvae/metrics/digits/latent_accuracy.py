@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mmvae.evaluation.digit_test import DigitTest
+from mmvae.evaluation.labelled import DigitTest
 from mmvae.evaluation.measured import Measured, share
 from mmvae.evaluation.probes import fit_probe
 from mmvae.model import Inputs, MultimodalVAE

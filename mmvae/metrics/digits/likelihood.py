@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mmvae.distributions import Family, Mixture
-from mmvae.evaluation.digit_test import DigitTest
+from mmvae.evaluation.labelled import DigitTest
 from mmvae.evaluation.measured import mean
 from mmvae.model import Inputs, MultimodalVAE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmvae import model
 from mmvae.evaluation.classifiers import STRONG
-from mmvae.evaluation.digit_test import DigitTest
+from mmvae.evaluation.labelled import DigitTest
 from mmvae.metrics.digits import coherence, latent_accuracy
 from mmvae.metrics.digits.latent_accuracy import SAMPLES
 from mmvae.training.checkpoints import doublings
