@@ -6,7 +6,7 @@ from stages import arguments
 
 
 def test_what_a_stage_is_given(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["stage", *"--set birds --seed 3 --run mmvae_pixels".split()])
+    monkeypatch.setattr("sys.argv", ["stage", *["--set", "birds", "--seed", "3", "--run", "mmvae_pixels"]])
     found = arguments("set", "run", "seed")
     assert (found.set, found.run, found.seed) == ("birds", "mmvae_pixels", 3)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from test_updates import idle, recorder
-from toys import WORDS, toy_model, toy_pairs
 from torch.nn import functional
+from toys import WORDS, toy_model, toy_pairs
 
 from mmvae.data.text import EXC_INDEX, PAD_INDEX
 from mmvae.kinds import captions, features

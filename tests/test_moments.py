@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from mmvae.checkpoints import Checkpoint
 from test_first_updates import BUDGET
 from toys import toy_model, toy_pairs
 

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
+
 from mmvae.kinds.colour import Decoder
 from mmvae.layers import FromOnePixel, ToFewChannels
-from torch import nn
 
 
 @pytest.mark.parametrize("batch", [1, 5])

@@ -188,7 +188,7 @@ def label(stage) -> str:
 
 
 def reruns(graph, path: tuple) -> set[str]:
-    """What follows a change of a parameter, but for what follows `code`: its files change with the code of runs only."""
+    """What follows a change of a parameter. What follows `code` does not count: its files change with code alone."""
     keys = {".".join(path[: i + 1]) for i in range(len(path))}
     changed = {stage for stage in graph if any(keys & set(dep.params) for dep in getattr(stage, "params", []))}
     changed = waiting = [stage for stage in changed if label(stage) != "code"]

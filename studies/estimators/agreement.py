@@ -17,7 +17,7 @@ import torch
 from mmvae import model, params, runs
 from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
-from mmvae.evaluation.digit_test import DigitSettings, DigitTest
+from mmvae.evaluation.labelled import DigitSettings, DigitTest
 from mmvae.metrics.digits import coherence, latent_accuracy
 from mmvae.training.device import find_device
 from mmvae.training.loop import Budget, train

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmvae.evaluation.digit_test import DigitTest
+from mmvae.evaluation.labelled import DigitTest
 from mmvae.model import MultimodalVAE
 
 
