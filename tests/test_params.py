@@ -121,7 +121,7 @@ def test_one_value_that_is_wrong(changes, message):
         ({"cca.birds.components": 16}, "cca.birds.components is 16: at most 15, because fasttext.birds.dimensions is"),
         (
             {"train.cub.batch_size": 10_000, "particles.cub": 101},
-            "run mmvae_features of cub: particles.cub is 101: at most 100, because train's batch_size is 10000",
+            "caption_runs.shared_objective.mmvae on cub: particles.cub is 101: at most 100, because train's batch",
         ),
         (
             {"features.birds.layer": "layer4", "features.birds.size": 32},
@@ -144,7 +144,10 @@ def test_values_that_just_go_together():
         ({f"{MMVAE}.model": "mmvea"}, f"{MMVAE}: model: 'mmvea' is no model; known: "),
         ({f"{MMVAE}.model": ...}, f"{MMVAE}: model: the key is missing"),
         ({MMVAE: None}, f"{MMVAE}: params.yaml is None"),
-        ({f"{MMVAE}.bund": "tight"}, f"{MMVAE}: bund is 'tight': there is no such key; those that there are: bound"),
+        (
+            {f"{MMVAE}.bund": "tight"},
+            f"{MMVAE} on digits: bund is 'tight': there is no such key; those that there are: bound",
+        ),
         ({f"{MMVAE}.kinds": ["gray"]}, f"{MMVAE}: kinds is ['gray']: it should be one or more of grey, colour"),
         ({f"{MMVAE}.kinds": []}, f"{MMVAE}: kinds is []: it should be"),
         ({"caption_runs.alone.vae.kinds": ["captions"]}, "caption_runs.alone.vae: kinds is ['captions']: leave it out"),
@@ -153,13 +156,13 @@ def test_values_that_just_go_together():
         ({"runs.own_objective.classifiers": {"model": "mvae"}}, "runs.own_objective.classifiers: a run's name is"),
         (
             {"runs.own_objective.x": {"model": "mmvae"}},
-            "run x of digits: the run needs `particles`, and an `objective`",
+            "runs.own_objective.x on digits: the run needs `particles`, and an `objective`",
         ),
-        ({f"{MVAE}.objective": "iwea"}, "run mvae of digits: objective is 'iwea': it should be one of elbo, iwae"),
-        ({f"{MVAE}.train": {"epochs": 0}}, "run mvae of digits: train.epochs is 0: it should be greater than or equal"),
-        ({f"{MVAE}.train": {"epoch": 1}}, "run mvae of digits: train.epoch is 1: there is no such key"),
-        ({f"{MVAE}.networks": {"gray": {}}}, "run mvae of digits: networks.gray is {}: there is no such key"),
-        ({f"{MVAE}.networks": {"grey": {"hidden": 0}}}, "run mvae of digits: networks.grey.hidden is 0: it should be"),
+        ({f"{MVAE}.objective": "iwea"}, f"{MVAE} on digits: objective is 'iwea': it should be one of elbo, iwae"),
+        ({f"{MVAE}.train": {"epochs": 0}}, f"{MVAE} on digits: train.epochs is 0: it should be greater than or equal"),
+        ({f"{MVAE}.train": {"epoch": 1}}, f"{MVAE} on digits: train.epoch is 1: there is no such key"),
+        ({f"{MVAE}.networks": {"gray": {}}}, f"{MVAE} on digits: networks.gray is {{}}: there is no such key"),
+        ({f"{MVAE}.networks": {"grey": {"hidden": 0}}}, f"{MVAE} on digits: networks.grey.hidden is 0: it should be"),
         ({f"{MMVAE}.particles": 1001}, f"{MMVAE}: particles is 1001: it should be less than or equal to 1000"),
     ],
 )
