@@ -4,7 +4,6 @@ The formulations run in processes of their own, in turn, on the same pairs. `den
 `dense_memory_kept` is the same, but its process keeps freed memory, as the product's does. `float32_screen` is the
 product's path without reduced precision. `ratio` is of the product over the dense one. `gradient_error` is the
 relative error of the whole gradient against the dense formulation in float64, on the weights that the updates gave.
-On a GPU, `graph_difference` says how far five captured updates are from five eager ones.
 """
 
 from __future__ import annotations
@@ -121,16 +120,6 @@ def gradient_error(trainer: Trainer, loss: ImportanceWeighted) -> float:
     return float((difference / sum(p.grad.square().sum() for p in exact.values())).sqrt())
 
 
-def graph_difference(given: argparse.Namespace, device: torch.device) -> float:
-    """The largest difference of a weight after five updates replayed from a CUDA graph and launched one by one."""
-    graphed, eager = product(given, device), product(given, device)
-    eager.update = eager.update.update
-    for _ in range(5):
-        graphed.step(), eager.step()
-    pairs = zip(graphed.model.parameters(), eager.model.parameters(), strict=True)
-    return max(float((a - b).abs().max()) for a, b in pairs)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--particles", type=int, default=30, help="K of each expert")
@@ -168,8 +157,6 @@ def main() -> None:
         ),
         **words,
     }
-    if device.type == "cuda":
-        result["graph_difference"] = graph_difference(given, device)
     show(result, given.json)
 
 

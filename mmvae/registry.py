@@ -25,8 +25,8 @@ def names(folder: str) -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.joinpath(*folder.split(".")).glob("[!_]*.py"))
 
 
-def find(folder: str, name: str) -> ModuleType:
-    """The module `mmvae.<folder>.<name>`.
+def check(folder: str, name: str) -> None:
+    """Is there such a file? It is not imported.
 
     Raises:
         UnknownName: there is none.
@@ -34,4 +34,9 @@ def find(folder: str, name: str) -> ModuleType:
     known = names(folder)
     if name not in known:
         raise UnknownName(f"{name!r} is no {FOLDERS[folder]}; known: {', '.join(known)}")
+
+
+def find(folder: str, name: str) -> ModuleType:
+    """The module `mmvae.<folder>.<name>`. Raises as `check` does."""
+    check(folder, name)
     return import_module(f"mmvae.{folder}.{name}")

@@ -42,13 +42,17 @@ class Entry(Section):
 
 @dataclass(frozen=True)
 class Run:
-    """One entry on one data set. kinds: modality -> kind, of the modalities that it sees. shared: their objective."""
+    """One entry, which stands `at` a place of params.yaml, on one data set.
+
+    kinds: modality -> kind, of the modalities that it sees. shared: their objective.
+    """
 
     data_set: str
     name: str
     entry: Entry
     kinds: dict[str, str]
     shared: bool
+    at: str
 
     @property
     def modules(self) -> list[str]:
@@ -85,7 +89,8 @@ def of_set(params: dict, data_set: str) -> dict[str, Run]:
     found: dict[str, Run] = {}
     for group, entries in params[at].items():
         for name, content in entries.items():
-            with naming(f"{at}.{group}.{name}"):
+            place = f"{at}.{group}.{name}"
+            with naming(place):
                 entry = _checked(name, content)
                 if data.FAMILY == "captions":
                     seen = _on_images(name, entry, group == "alone", params["caption_images"])
@@ -94,7 +99,7 @@ def of_set(params: dict, data_set: str) -> dict[str, Run]:
                 for run, kinds in seen.items():
                     if run in found:
                         raise ParamsError(f"there is another run {run!r}")
-                    found[run] = Run(data_set, run, entry, kinds, shared=group != "own_objective")
+                    found[run] = Run(data_set, run, entry, kinds, group != "own_objective", place)
     return found
 
 
@@ -115,8 +120,7 @@ def _checked(name: str, content: Any) -> Entry:
         raise ParamsError("a run's name is of small letters, digits and _, and not 'classifiers'")
     entry = check(Entry, content)
     with naming("model"):
-        model = registry.find("models", entry.model)
-    check(model.Options, entry.options)
+        registry.check("models", entry.model)
     return entry
 
 

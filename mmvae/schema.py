@@ -117,7 +117,7 @@ def check(content: dict) -> dict:
                 params.check(kind, content[section][data_set], f"{section}.{data_set}")
         params.check(_networks(data_set), content["networks"][data_set], f"networks.{data_set}")
         for run in runs.of_set(content, data_set).values():
-            with naming(f"run {run.name} of {data_set}"):
+            with naming(f"{run.at} on {data_set}"):
                 _check_run(run, content)
         if family == "captions":
             _check_judges(content, data_set)
@@ -145,7 +145,8 @@ def _networks(data_set: str) -> type[Section]:
 
 
 def _check_run(run: runs.Run, content: dict) -> None:
-    """What a run replaces, and whether its model can be trained so."""
+    """What a run chooses and replaces, and whether its model can be trained so."""
+    params.check(registry.find("models", run.entry.model).Options, run.entry.options)
     if run.entry.objective not in (None, *OBJECTIVES):
         raise ParamsError(f"objective is {run.entry.objective!r}: it should be one of {', '.join(OBJECTIVES)}")
     budget = params.check(Budget, run.train(content), "train")

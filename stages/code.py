@@ -16,20 +16,25 @@ from stages import run
 STAGES = Path(__file__).parent
 
 
-def main() -> None:
-    content = params.load()
-    files = {"check_params.txt": code_hash("stages.check_params")}
-    files |= {f"{module}.txt": code_hash(module) for module in sys.argv[1:]}
+def modules(content: dict) -> dict[str, list[str]]:
+    """File under code/ -> the modules that it covers, with all that they import."""
+    found = {"check_params.txt": ["stages.check_params"]}
     for data_set in (*content["digit_sets"], *content["caption_sets"]):
-        module = f"mmvae.datasets.{data_set}"
         metrics = f"metrics.{registry.find('datasets', data_set).FAMILY}"
+        measured = [f"mmvae.{metrics}.{name}" for name in registry.names(metrics)]
         for stage in sorted(path.stem for path in STAGES.glob("[!_]*.py")):
-            measured = [f"mmvae.{metrics}.{name}" for name in registry.names(metrics)] if "evaluate" in stage else []
-            files[f"{data_set}/{stage}.txt"] = code_hash(f"stages.{stage}", module, *measured)
+            own = [f"stages.{stage}", f"mmvae.datasets.{data_set}"]
+            found[f"{data_set}/{stage}.txt"] = own + (measured if "evaluate" in stage else [])
         for name, one in runs.of_set(content, data_set).items():
-            files[f"{data_set}/runs/{name}.txt"] = code_hash(*one.modules)
+            found[f"{data_set}/runs/{name}.txt"] = one.modules
+    return found
+
+
+def main() -> None:
+    files = modules(params.load()) | {f"{module}.txt": [module] for module in sys.argv[1:]}
+    hashes = {file: code_hash(*names) for file, names in files.items()}
     shutil.rmtree("code", ignore_errors=True)
-    for name, value in files.items():
+    for name, value in hashes.items():
         with atomic(f"code/{name}") as path:
             path.write_text(f"{value}\n")
 

@@ -14,6 +14,7 @@ from mmvae.distributions import draws
 from mmvae.losses import Setting
 from mmvae.modality import BernoulliLikelihood, LaplaceLikelihood
 from mmvae.model import load, save
+from mmvae.params import ParamsError
 from mmvae.training.checkpoints import Checkpoint
 from mmvae.training.loop import Budget, train
 from mmvae.training.phases import schedule
@@ -21,11 +22,11 @@ from mmvae.training.phases import schedule
 LARGEST_T = 4.5  # of anything that is right
 DRAWS = 20_000
 BATCH, PARTICLES = 4, 3
-NAMES = registry.names("kinds")
+KINDS, MODELS = registry.names("kinds"), registry.names("models")
 SETS = [
-    *({kind: kind} for kind in NAMES),
-    *({kind: kind, "grey": "grey"} for kind in NAMES if kind != "grey"),
-    {kind: kind for kind in NAMES},
+    *({kind: kind} for kind in KINDS),
+    *({kind: kind, "grey": "grey"} for kind in KINDS if kind != "grey"),
+    {kind: kind for kind in KINDS},
 ]
 BUDGET = Budget(epochs=2, pairs_per_epoch=2 * BATCH, batch_size=BATCH, learning_rate=1e-3)
 
@@ -237,7 +238,7 @@ def test_an_unknown_name_is_one_error_that_lists_the_known_ones(folder):
 
 def test_a_run_of_an_unknown_model_is_the_same_error():
     params = {"runs": {"own_objective": {"mine": {"model": "nothing"}}}}
-    with pytest.raises(registry.UnknownName, match="'nothing' is no model; known: mmvae, mvae, vae"):
+    with pytest.raises(ParamsError, match=f"mine: model: 'nothing' is no model; known: {', '.join(MODELS)}$"):
         runs.of_set(params, "digits")
 
 
@@ -256,4 +257,4 @@ def test_every_file_has_what_the_others_look_for(folder):
     assert found
     assert all(hasattr(module, part) for module in found for part in PARTS[folder])
     if folder == "datasets":
-        assert all(kind in NAMES for module in found for kind in module.MODALITIES.values())
+        assert all(kind in KINDS for module in found for kind in module.MODALITIES.values())

@@ -1,11 +1,11 @@
 """A dvc.lock that a kill cut off comes back from git; nothing else is touched."""
 
+import fcntl
 import json
 import random
 import re
 import subprocess
-import sys
-import time
+import threading
 
 import pytest
 from dvc.lock import make_lock
@@ -96,13 +96,18 @@ def test_a_list_of_locks_that_is_cut_off(lock, capsys):
     assert not path.exists()
 
 
-def test_a_lock_that_is_being_written(lock):
+def test_a_lock_that_is_being_written(lock, monkeypatch):
     """A DVC that runs beside holds its lock while it writes."""
+    asked, flock = threading.Event(), fcntl.flock
     with make_lock(".dvc/tmp/lock", tmp_dir=".dvc/tmp"):
         lock.write_text(WHOLE[:99])
-        waiting = subprocess.Popen([sys.executable, recover.__file__])
-        time.sleep(1)
-        assert waiting.poll() is None
+        monkeypatch.setattr(recover.fcntl, "flock", lambda *given: asked.set() or flock(*given))
+        waiting = threading.Thread(target=recover.main)
+        waiting.start()
+        assert asked.wait(30)
+        assert lock.read_text() == WHOLE[:99]
         lock.write_text(WHOLE)
-    assert waiting.wait(30) == 0
+    waiting.join(30)
+    assert not waiting.is_alive()
     assert lock.read_text() == WHOLE
+    assert not list((lock.parent / ".dvc/tmp").glob("*.cut"))

@@ -36,6 +36,7 @@ TINY = {
 }
 FILES = (".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml")
 CODE = ("mmvae", "stages")
+RECORDER = Path(__file__).parent / "recorder"  # on PYTHONPATH, sees what every Python loads
 OUTPUTS = ("code", "data", "models", "metrics", "plots", "dvc.lock")
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -45,6 +46,11 @@ ENVIRONMENT = os.environ | {
     "GIT_COMMITTER_EMAIL": "test@example.com",
     "TQDM_DISABLE": "1",
 }
+
+
+def loaded(folder: Path) -> Path:
+    """Where the stages of a project write down which modules they loaded."""
+    return folder.with_name(f"{folder.name} loaded")
 
 
 def call(folder: Path, *command: str, fails: bool = False, **environment: str) -> str:
@@ -88,8 +94,11 @@ def write_project(folder: Path) -> Path:
 
 
 def run_project(folder: Path) -> str:
-    """Run the whole of it, commit the results, and return what `dvc repro` printed."""
-    output = call(folder, "dvc", "repro")
+    """Run the whole of it, commit the results, and return what `dvc repro` printed.
+
+    What modules each stage loaded is beside the folder (sitecustomize.py).
+    """
+    output = call(folder, "dvc", "repro", PYTHONPATH=str(RECORDER), LOADED=str(loaded(folder)))
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "results")
     return output

@@ -137,8 +137,8 @@ def merge(folder: Path, study: Path) -> None:
         origins[section].update(new[section])
     for name, key in TABLES.items():
         if (folder / name).exists():
-            both = [frame for path in (study, folder) for frame in read_table(path / name).groupby(key, sort=False)]
-            write_table(study / name, pd.concat(dict(both).values()))
+            old, found = read_table(study / name), read_table(folder / name)
+            write_table(study / name, pd.concat([old[~old[key].isin(found[key])], found]))
     write_json(study / ORIGINS, origins)
 
 

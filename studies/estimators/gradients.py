@@ -41,7 +41,6 @@ from studies.estimators import ESTIMATORS, GROUPS
 from studies.estimators.rows import MEASURED, SET, rows
 
 REFERENCE = "iwae"  # unbiased: the others' bias is their difference to it
-SIZES = (1.0, 1.001, 1.01, 1.1, 1.5)  # lower ends of classes of effective sample size
 HEAVIEST = 0.01  # the share of pairs whose share of all squared gradients is given
 
 
@@ -143,13 +142,11 @@ class Moments:
         deviation. adam_squared_bias: the squared mean difference to REFERENCE in the same units, over REFERENCE's
         `adam`. rms: the root mean square of a weight's gradient, the median over the weights.
         heaviest: the share of all squared gradients, along the posterior's parameters, that the HEAVIEST of the pairs
-        have. heaviest_batches: the same of batches and the encoder's weights. by_size: the share that pairs have whose
-        effective sample size is at least so much, up to the next.
+        have. heaviest_batches: the same of batches and the encoder's weights.
         """
         return {
             modality: {
                 "effective_sample_size": float(torch.cat(sizes).mean()),
-                "pairs_by_size": _shares(torch.cat(sizes), torch.ones(sum(map(len, sizes)))),
                 **{n: self._summary(n, m) for n, m in self.sums if m == modality},
             }
             for modality, sizes in self.sizes.items()
@@ -163,7 +160,6 @@ class Moments:
             **self._of_weights(name, modality),
             "heaviest": _heaviest(squares),
             "heaviest_batches": _heaviest(torch.stack(self.products[key])[:, 0]),
-            "by_size": _shares(torch.cat(self.sizes[modality]), squares),
         }
 
     def _of_means(self, name: str, modality: str) -> dict:
@@ -219,12 +215,6 @@ class Moments:
             "adam_squared_bias": bias / squared_means(reference, theirs, theirs),
             "rms": float((elements[seen] / count).sqrt().median()),
         }
-
-
-def _shares(sizes: Tensor, of: Tensor) -> dict[str, float]:
-    """Lower end of a class of effective sample sizes -> its share of `of`."""
-    classes = torch.bucketize(sizes, torch.tensor(SIZES[1:]), right=True)
-    return {str(low): float(of[classes == i].sum() / of.sum()) for i, low in enumerate(SIZES)}
 
 
 def _heaviest(values: Tensor) -> float:

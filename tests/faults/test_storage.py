@@ -10,7 +10,7 @@ LARGE = {  # one stage for each kind of output, and the least that its largest f
     "download": 100_000,
     "pair_digits": 2000,
     "train_classifiers": 100_000,
-    "train_mvae": 100_000,
+    "train_own": 100_000,
     "evaluate": 500,
     "tables": 500,
     "figure3": 2000,
