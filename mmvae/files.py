@@ -9,7 +9,6 @@ import io
 import json
 import math
 import os
-import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,10 @@ AGAIN = "remove it and run `dvc repro`"
 
 class FileError(ValueError):
     """A file is missing, damaged or not what it should be; the message names it."""
+
+
+class DataError(ValueError):
+    """The data do not allow what was asked of them; the message says why."""
 
 
 class Content(dict):
@@ -68,25 +71,6 @@ def atomic(path: str | Path) -> Iterator[Path]:
         ) from error
 
 
-def copy_files(folder: str | Path, files: list[Path]) -> None:
-    """Make `folder` hold copies of these files and nothing else, all at once.
-
-    Raises:
-        FileError: a file cannot be read or written, for want of room or of permission; `folder` stays as it was.
-    """
-    folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}.partial")
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for file in files:
-            with atomic(temporary / file.name) as copy:
-                shutil.copyfile(file, copy)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or " ".join(str(error).split())
 
@@ -100,18 +84,6 @@ def write_json(path: str | Path, content: dict) -> None:
     with atomic(path) as temporary, _refused(path):
         text = json.dumps(_plain(content, ""), indent=2, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def read_json(path: str | Path) -> dict:
-    """What `write_json` wrote.
-
-    Raises:
-        FileError: the file is missing or damaged.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise unreadable(path, "JSON", error) from error
 
 
 def write_csv(path: str | Path, rows: list[dict]) -> None:

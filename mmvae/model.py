@@ -135,13 +135,11 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> MultimodalVAE:
     """
     weights, config = read_weights(path)
     try:
-        with torch.device("meta"):  # where no size that a file states costs any memory
-            expected = build(ModelConfig(**config)).state_dict()
+        model = build(ModelConfig(**config))
     except Exception as error:  # a wrong configuration fails in many ways
         problem = " ".join(f"{type(error).__name__}: {error}".split())
         raise FileError(f"{path} describes no model that can be built: {problem}; {AGAIN}") from error
-    check_fit(path, weights, expected)
-    model = build(ModelConfig(**config))
+    check_fit(path, weights, model.state_dict())
     model.load_state_dict(weights)
     return model.to(device).eval().requires_grad_(False)
 

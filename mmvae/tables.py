@@ -123,21 +123,14 @@ DIGITS = (
     ),
 )
 PAIRS = r"correlation\.average\.unit_variance\."
+MADE, ENDS = ("joint", "image_to_sentence", "sentence_to_image", "both"), ("ground_truth", "floor")
+REBUILT = ("image_reconstruction", "caption_reconstruction")
 BIRDS = (
     Table(
         "correlation",
         "Table 4. Correlation of images and sentences (standard error over images). Plain average of word vectors, CCA "
         "of unit variance. The floor pairs captions with other images.",
-        {
-            "joint": PAIRS + "joint",
-            "image to sentence": PAIRS + "image_to_sentence",
-            "sentence to image": PAIRS + "sentence_to_image",
-            "both": PAIRS + "both",
-            "image reconstruction": PAIRS + "image_reconstruction",
-            "caption reconstruction": PAIRS + "caption_reconstruction",
-            "ground truth": PAIRS + "ground_truth",
-            "floor": PAIRS + "floor",
-        },
+        {name.replace("_", " "): PAIRS + name for name in (*MADE, *REBUILT, *ENDS)},
         ("joint", "image to sentence", "sentence to image", "both"),
         digits=3,
         errors=True,
@@ -151,10 +144,7 @@ BIRDS = (
     Table(
         "fasttext",
         "Spread of Table 4 over the seeds of FastText: standard deviation.",
-        {
-            name.replace("_", " "): rf"correlation\.fasttext_std\.average\.unit_variance\.{name}"
-            for name in ("joint", "image_to_sentence", "sentence_to_image", "both", "ground_truth", "floor")
-        },
+        {name.replace("_", " "): PAIRS.replace("average", r"fasttext_std\.average") + name for name in (*MADE, *ENDS)},
         digits=4,
     ),
     Table(

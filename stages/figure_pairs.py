@@ -18,7 +18,9 @@ def main() -> None:
     digits = prepared[f"{images[0]}/train/labels"][pairs[f"train/{images[0]}"]]
     chosen = np.stack([np.flatnonzero(digits == digit)[:EXAMPLES] for digit in range(10)], 1)
     panels = [(m, prepared[f"{m}/train/values"][pairs[f"train/{m}"][chosen]] / 255) for m in images]
-    grids.save(f"plots/{name}/figure3_pairs.png", grids.pairs(panels, f"Example pairs of {name} (Figure 3)"))
+    title = f"Example pairs of {name} (Figure 3)"
+    figure = grids.grids([panels], title, column_labels=[str(digit) for digit in range(10)])
+    grids.save(f"plots/{name}/figure3_pairs.png", figure)
 
 
 if __name__ == "__main__":

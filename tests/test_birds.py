@@ -6,6 +6,7 @@ from PIL import Image
 
 from mmvae.data import photographs, text
 from mmvae.datasets import birds
+from mmvae.files import DataError
 from mmvae.metrics.captions import attributes
 
 
@@ -90,7 +91,7 @@ def test_held_out_photographs_are_spread_and_nothing_is_lost(count, share, held)
 
 
 def test_one_photograph_cannot_be_split():
-    with pytest.raises(photographs.PhotographsError, match="1 photographs cannot be split"):
+    with pytest.raises(DataError, match="1 photographs cannot be split"):
         photographs.hold_out(["only"], 0.1)
 
 

@@ -52,7 +52,7 @@ def test_captions_in_the_order_of_names(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "file", "message"),
     [
-        ({"images": {LIST: None}}, "CUB_200_2011.tgz", f"{LIST} is missing"),
+        ({"images": {LIST: None}}, "CUB_200_2011.tgz", f"has no '{LIST}'"),
         ({"images": {LIST: b""}}, "cvpr2016_cub.tar.gz", "15 captions without a photograph in .*, the first is '001"),
         ({"images": {LIST: b"1 a/b.jpg\n2 c\n"}}, "CUB_200_2011.tgz", "has the line '2 c', not"),
         ({"images": {PHOTO: None}}, "CUB_200_2011.tgz", f"1 photographs of {LIST} missing, the first is '{FIRST}'"),
@@ -66,8 +66,8 @@ def test_captions_in_the_order_of_names(tmp_path):
             "cvpr2016_cub.tar.gz",
             f"1 captions without a photograph in {LIST} of .*, the first is 'a/b'",
         ),
-        ({"captions": {TRAIN_LIST: None}}, "cvpr2016_cub.tar.gz", f"{TRAIN_LIST} is missing"),
-        ({"captions": {TEST_LIST: None}}, "cvpr2016_cub.tar.gz", f"{TEST_LIST} is missing"),
+        ({"captions": {TRAIN_LIST: None}}, "cvpr2016_cub.tar.gz", f"has no '{TRAIN_LIST}'"),
+        ({"captions": {TEST_LIST: None}}, "cvpr2016_cub.tar.gz", f"has no '{TEST_LIST}'"),
         (
             {"captions": {TEST_LIST: b""}},
             "cvpr2016_cub.tar.gz",
@@ -89,7 +89,7 @@ def test_captions_in_the_order_of_names(tmp_path):
 def test_what_does_not_belong_together(tmp_path, fault, changes, file, message):
     write_cub(tmp_path, **changes)
     with fault("data: photographs, captions and lists that do not match"):
-        refused(lambda: cub.read_names(tmp_path), rf"cub/{file}: .*{message}")
+        refused(lambda: cub.read_names(tmp_path), rf"cub/{file}.*{message}")
 
 
 def test_lists_with_carriage_returns_and_no_last_newline(tmp_path):

@@ -8,7 +8,7 @@ from raw_files import write_mnist, write_svhn
 
 from mmvae.data import pairing
 from mmvae.datasets import digits, mnist_svhn
-from mmvae.files import FileError
+from mmvae.files import DataError, FileError
 
 
 def test_mnist(tmp_path):
@@ -123,7 +123,7 @@ def test_splits_are_disjoint_contiguous_blocks():
     train, validation = arrays["train/values"].ravel(), arrays["validation/values"].ravel()
     np.testing.assert_array_equal(validation, np.arange(150, 200))
     np.testing.assert_array_equal(train, np.arange(150 - pairing.GAP))
-    with pytest.raises(pairing.PairingError, match="cannot be split"):
+    with pytest.raises(DataError, match="cannot be split"):
         pairing.split({"train": (images[:12], images[:12].ravel()), "test": (images, images)}, 0.25)
 
 
@@ -159,5 +159,5 @@ def test_pairing_is_seeded_and_refuses_too_few(labels):
     same = [pairing.pair(labels, 5, 100, np.random.default_rng(3)) for _ in range(2)]
     np.testing.assert_array_equal(same[0], same[1])
     assert (pairing.pair(labels, 5, 100, np.random.default_rng(4))[0] != same[0][0]).any()
-    with pytest.raises(pairing.PairingError, match="fewer than the 200 partners"):
+    with pytest.raises(DataError, match="fewer than the 200 partners"):
         pairing.pair(labels, 200, 10_000, np.random.default_rng(0))

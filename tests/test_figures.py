@@ -34,7 +34,7 @@ def test_blocks_join_in_reading_order():
 
 @pytest.mark.parametrize("modalities", [1, 2, 3])
 def test_pairs_have_a_panel_for_each_modality(modalities):
-    figure = grids.pairs([(f"m{i}", np.zeros((2, 10, 1, 4, 4))) for i in range(modalities)], "title")
+    figure = grids.grids([[(f"m{i}", np.zeros((2, 10, 1, 4, 4))) for i in range(modalities)]], "title")
     assert [panel.get_title() for panel in figure.axes] == [f"m{i}" for i in range(modalities)]
 
 

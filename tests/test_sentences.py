@@ -10,7 +10,8 @@ from conftest import ROOT
 
 from mmvae.data.text import EOS_INDEX, EXC_INDEX, PAD_INDEX
 from mmvae.evaluation import sentences
-from mmvae.evaluation.sentences import FastTextSettings, SentenceEncoder, SentenceError
+from mmvae.evaluation.sentences import FastTextSettings, SentenceEncoder
+from mmvae.files import DataError
 
 A, B, C = 3, 4, 5
 VECTORS = np.array([[9, 9], [9, 9], [9, 9], [1, 0], [0, 2], [4, 4]], np.float32)  # specials must not be seen
@@ -93,7 +94,7 @@ def test_every_word_has_a_vector_and_specials_have_zeros():
 
 
 def test_too_few_words():
-    with pytest.raises(SentenceError, match="no word occurs 3 times in the 1 sentences"):
+    with pytest.raises(DataError, match="no word occurs 3 times in the 1 sentences"):
         sentences.train_fasttext([["bird", "wing"]], VOCABULARY, SETTINGS, 0)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmvae.data import text
+from mmvae.files import DataError
 
 WORDS = ["this", "bird", "has", "a", "black", "medium-sized", "bird's", "beak", ",", "."]
 
@@ -112,7 +113,7 @@ def test_words_of_any_indices():
 
 def test_what_cannot_be_encoded():
     vocabulary = [*text.SPECIALS, "bird"]
-    with pytest.raises(text.TextError, match="sentence 1 of 2 has no words"):
+    with pytest.raises(DataError, match="sentence 1 of 2 has no words"):
         text.encode([["bird"], []], vocabulary)
     assert text.encode([], vocabulary).shape == (0, text.LENGTH)
 

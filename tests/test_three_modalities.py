@@ -1,5 +1,6 @@
 """A data set of three modalities, two of images and one of words, goes through every stage of the pipeline."""
 
+import json
 import sys
 from types import ModuleType
 
@@ -12,7 +13,7 @@ from toys import SMALL, WORDS, toy_values
 from mmvae import registry, report
 from mmvae.evaluation import classifiers
 from mmvae.figures import curves
-from mmvae.files import read_arrays, read_csv, read_json, read_table
+from mmvae.files import read_arrays, read_csv, read_table
 from stages import (
     evaluate,
     figure_curves,
@@ -141,7 +142,7 @@ def test_what_is_not_there_is_not_measured(project):
 
 
 def test_every_number_is_in_the_tables(project, capsys, monkeypatch):
-    cells = read_json(project / "metrics/toy.json")
+    cells = json.loads((project / "metrics/toy.json").read_text())
     assert set(cells) == {"latent_accuracy", "coherence", "log_likelihood"}
     for run in ("mmvae", "mvae"):
         assert set(cells["latent_accuracy"][run]) == {*MODALITIES, "both", *(f"both_tested_on_{m}" for m in MODALITIES)}

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from pydantic import model_validator
 
+from mmvae.files import DataError
 from mmvae.params import Section, Seed, real, whole
 
 SPLITS = ("train", "validation", "test")
@@ -27,10 +28,6 @@ class PairingSettings(Section):
         return self
 
 
-class PairingError(ValueError):
-    """The images cannot be split or paired as asked."""
-
-
 def split(part: dict[str, tuple[np.ndarray, np.ndarray]], validation_share: float) -> dict[str, np.ndarray]:
     """'train/values', 'train/labels', 'validation/...', 'test/...' from the official training and test parts.
 
@@ -39,9 +36,7 @@ def split(part: dict[str, tuple[np.ndarray, np.ndarray]], validation_share: floa
     images, labels = part["train"]
     start = len(labels) - round(len(labels) * validation_share)
     if start - GAP < 1 or start >= len(labels):
-        raise PairingError(
-            f"{len(labels)} training images cannot be split with a validation share of {validation_share}"
-        )
+        raise DataError(f"{len(labels)} training images cannot be split with a validation share of {validation_share}")
     blocks = {"train": slice(0, start - GAP), "validation": slice(start, None)}
     arrays = {}
     for name, block in blocks.items():
@@ -64,14 +59,14 @@ def pair(
         M int32 arrays of length pairings x (sum of n over the digits); the digits are shuffled within a pass.
 
     Raises:
-        PairingError: a digit has fewer than `pairings` images to meet.
+        DataError: a digit has fewer than `pairings` images to meet.
     """
     passes: list[list[list[np.ndarray]]] = [[] for _ in range(pairings)]
     for digit in range(10):
         sides = [np.flatnonzero(side == digit) for side in labels]
         n = min(*map(len, sides), images_per_digit)
         if n < pairings:
-            raise PairingError(
+            raise DataError(
                 f"digit {digit} has {n} images to pair, fewer than the {pairings} partners each must meet; lower "
                 "data.<set>.pairings, or change data.<set>.validation_share"
             )
@@ -100,8 +95,8 @@ def pair_splits(
         labels = [prepared[f"{modality}/{name}/labels"] for modality in names]
         try:
             sides = pair(labels, pairings, images_per_digit, rng)
-        except PairingError as error:
-            raise PairingError(f"{name} split: {error}") from None
+        except DataError as error:
+            raise DataError(f"{name} split: {error}") from None
         arrays |= {f"{name}/{modality}": side for modality, side in zip(names, sides, strict=True)}
         arrays[f"{name}/first_pass"] = np.int64(len(sides[0]) // pairings)
     return arrays

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Arrays = dict[str, np.ndarray]  # by modality
+
 
 class Pairs:
     """Paired inputs on a device, gathered there: images as uint8 with channels last, features and words as they are.
@@ -14,12 +16,7 @@ class Pairs:
     Made from `arrays[name]` (n_name, ...) and `index[name]` (pairs,); without an index, row by row.
     """
 
-    def __init__(
-        self,
-        arrays: dict[str, np.ndarray],
-        index: dict[str, np.ndarray] | None = None,
-        device: torch.device | str = "cpu",
-    ):
+    def __init__(self, arrays: Arrays, index: Arrays | None = None, device: torch.device | str = "cpu"):
         self.arrays = {name: _stored(torch.from_numpy(arrays[name]).to(device)) for name in arrays}
         index = index or {name: np.arange(len(array)) for name, array in arrays.items()}
         self.index = {name: torch.from_numpy(index[name]).long().to(device) for name in arrays}

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
+from mmvae.files import DataError
 from mmvae.params import Section, real
 
 SPLITS = ("train", "validation", "test")
@@ -17,21 +18,17 @@ class PhotographSettings(Section):
     validation_share: real(0.01, 0.5)
 
 
-class PhotographsError(ValueError):
-    """The photographs cannot be split as asked."""
-
-
 def hold_out(names: list[str], share: float) -> tuple[list[str], list[str]]:
     """Training and validation names: every n-th one is held out, so that all classes are in both.
 
     At least one is held out.
 
     Raises:
-        PhotographsError: none would be left.
+        DataError: none would be left.
     """
     held = set(np.linspace(0, len(names) - 1, max(1, round(len(names) * share)), dtype=int).tolist())
     if len(held) >= len(names):
-        raise PhotographsError(f"{len(names)} photographs cannot be split with a validation share of {share}")
+        raise DataError(f"{len(names)} photographs cannot be split with a validation share of {share}")
     return (
         [name for i, name in enumerate(names) if i not in held],
         [name for i, name in enumerate(names) if i in held],

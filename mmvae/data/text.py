@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mmvae.files import DataError
 from mmvae.params import Section, whole
 
 EXC, PAD, EOS = SPECIALS = ("<exc>", "<pad>", "<eos>")  # a word outside the vocabulary, filling, the end
@@ -38,10 +39,6 @@ class CaptionWords(Section):
     min_count: whole(0, 1000)
 
 
-class TextError(ValueError):
-    """Words that cannot be encoded."""
-
-
 def tokenise(caption: str) -> list[str]:
     """Lower-case words and punctuation marks.
 
@@ -64,13 +61,13 @@ def encode(sentences: list[list[str]], vocabulary: list[str]) -> np.ndarray:
     """Indices, int32 (n, T): the first 31 words, `<eos>`, `<pad>`; `<exc>` for a word not in the vocabulary.
 
     Raises:
-        TextError: a sentence has no words.
+        DataError: a sentence has no words.
     """
     index = {word: i for i, word in enumerate(vocabulary) if i >= len(SPECIALS)}
     tokens = np.full((len(sentences), LENGTH), PAD_INDEX, np.int32)
     for i, sentence in enumerate(sentences):
         if not sentence:
-            raise TextError(f"sentence {i} of {len(sentences)} has no words")
+            raise DataError(f"sentence {i} of {len(sentences)} has no words")
         row = [index.get(word, EXC_INDEX) for word in sentence[: LENGTH - 1]] + [EOS_INDEX]
         tokens[i, : len(row)] = row
     return tokens

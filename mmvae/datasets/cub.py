@@ -14,7 +14,7 @@ from PIL import Image
 
 from mmvae.data.archives import members
 from mmvae.data.text import tokenise
-from mmvae.files import AGAIN, FileError
+from mmvae.files import AGAIN, Content, FileError
 
 FAMILY = "captions"
 MODALITIES = {"captions": "captions", "features": "features", "pixels": "pixels"}
@@ -97,9 +97,9 @@ def read_captions(folder: Path, names: list[str]) -> list[list[str]]:
 
 def _listed(path: Path) -> list[str]:
     """The names of images.txt, by number; all are there as photographs."""
-    contents = dict(members(path, wanted=lambda member: member == LIST))
+    contents = Content(path, members(path, wanted=lambda member: member == LIST))
     entries = []
-    for line in _lines(_required(path, contents, LIST)):
+    for line in _lines(contents[LIST]):
         entry = ENTRY.fullmatch(line)
         if entry is None:
             raise FileError(f"{path}: {LIST} has the line {line[:80]!r}, not '<number> <class>/<photo>.jpg'; {AGAIN}")
@@ -112,8 +112,8 @@ def _listed(path: Path) -> list[str]:
 
 def _classes_and_captioned(path: Path) -> tuple[dict[str, set[str]], set[str]]:
     """The classes of 'train' and 'test', disjoint, and the names that have captions."""
-    contents = dict(members(path, wanted=lambda member: member in CLASS_LISTS.values()))
-    classes = {part: set(_lines(_required(path, contents, member))) for part, member in CLASS_LISTS.items()}
+    contents = Content(path, members(path, wanted=lambda member: member in CLASS_LISTS.values()))
+    classes = {part: set(_lines(contents[member])) for part, member in CLASS_LISTS.items()}
     _refuse(path, sorted(classes["train"] & classes["test"]), "classes in both training and test list")
     return classes, {name for member in contents if (name := _name(CAPTION, member)) is not None}
 
@@ -155,13 +155,6 @@ def _name(pattern: re.Pattern, member: str) -> str | None:
 
 def _class(name: str) -> str:
     return name.partition("/")[0]
-
-
-def _required(path: Path, contents: dict[str, bytes | None], member: str) -> bytes:
-    content = contents.get(member)
-    if content is None:
-        raise FileError(f"{path}: {member} is missing; {AGAIN}")
-    return content
 
 
 def _refuse(path: Path, items: list, what: str) -> None:

@@ -15,28 +15,18 @@ from mmvae.files import AGAIN, FileError, check_array, unreadable
 
 FAMILY = "digits"
 MODALITIES = {"mnist": "grey", "svhn": "colour"}
-_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-_SVHN = "http://ufldl.stanford.edu/housenumbers/"
-SOURCES = {  # path -> address, hash
-    "mnist/train-images-idx3-ubyte.gz": (
-        f"{_MNIST}train-images-idx3-ubyte.gz",
-        "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    ),
-    "mnist/train-labels-idx1-ubyte.gz": (
-        f"{_MNIST}train-labels-idx1-ubyte.gz",
-        "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    ),
-    "mnist/t10k-images-idx3-ubyte.gz": (
-        f"{_MNIST}t10k-images-idx3-ubyte.gz",
-        "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    ),
-    "mnist/t10k-labels-idx1-ubyte.gz": (
-        f"{_MNIST}t10k-labels-idx1-ubyte.gz",
-        "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    ),
-    "svhn/train_32x32.mat": (f"{_SVHN}train_32x32.mat", "md5:e26dedcc434d2e4c54c9b2d4a06d8373"),
-    "svhn/test_32x32.mat": (f"{_SVHN}test_32x32.mat", "md5:eb5a983be6a315427106f1b164d9cef3"),
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
+_SVHN = "http://ufldl.stanford.edu/housenumbers"
+_HASHES = {  # sha256, of MNIST
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
+SOURCES = {f"mnist/{name}": (f"{_MNIST}/{name}", f"sha256:{digest}") for name, digest in _HASHES.items()} | {
+    "svhn/train_32x32.mat": (f"{_SVHN}/train_32x32.mat", "md5:e26dedcc434d2e4c54c9b2d4a06d8373"),
+    "svhn/test_32x32.mat": (f"{_SVHN}/test_32x32.mat", "md5:eb5a983be6a315427106f1b164d9cef3"),
+}  # path -> address, hash
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import linalg
 
+from mmvae.files import DataError
 from mmvae.params import Section, whole
 
 SCALINGS = ("unit_variance", "released")
@@ -21,10 +22,6 @@ class CcaSettings(Section):
     """components: k."""
 
     components: whole(1, 256)
-
-
-class CcaError(ValueError):
-    """There is nothing to correlate: a view does not vary."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def fit(x: np.ndarray, y: np.ndarray, components: int) -> Projections:
     Every projected training view has variance 1.
 
     Raises:
-        CcaError: a view does not vary.
+        DataError: a view does not vary.
     """
     mean_x, mean_y = x.mean(0, dtype=np.float64), y.mean(0, dtype=np.float64)
     root_x, root_y, across = _moments(x, y, mean_x, mean_y)
@@ -114,7 +111,7 @@ def _whitening(view: str, rows: np.ndarray, root: np.ndarray) -> np.ndarray:
     rounding = len(rows) * np.finfo(np.float64).eps * max(rows.max(), -rows.min())
     kept = deviations > max(SMALLEST_DEVIATION * deviations[0], rounding)
     if not kept.any():
-        raise CcaError(f"the {view} view does not vary over its {len(rows)} training rows")
+        raise DataError(f"the {view} view does not vary over its {len(rows)} training rows")
     return directions[kept].T / deviations[kept]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from mmvae.data.text import EOS_INDEX, EXC_INDEX, PAD_INDEX
+from mmvae.files import DataError
 from mmvae.params import Section, Seed, several, whole
 
 SPECIAL_INDICES = (EXC_INDEX, PAD_INDEX, EOS_INDEX)
@@ -31,10 +32,6 @@ class FastTextSettings(Section):
     seeds: several(Seed)
 
 
-class SentenceError(ValueError):
-    """Word vectors cannot be made from these captions."""
-
-
 def train_fasttext(
     sentences: list[list[str]], vocabulary: list[str], settings: FastTextSettings, seed: int
 ) -> np.ndarray:
@@ -45,7 +42,7 @@ def train_fasttext(
     the same bytes in every process, with one worker.
 
     Raises:
-        SentenceError: no word is in the sentences `min_count` times.
+        DataError: no word is in the sentences `min_count` times.
     """
     from gensim.models import FastText
 
@@ -53,7 +50,7 @@ def train_fasttext(
     model = FastText(vector_size=settings.dimensions, seed=seed, workers=1, **words)
     model.build_vocab(corpus_iterable=sentences)
     if not len(model.wv):
-        raise SentenceError(f"no word occurs {settings.min_count} times in the {len(sentences)} sentences")
+        raise DataError(f"no word occurs {settings.min_count} times in the {len(sentences)} sentences")
     model.train(corpus_iterable=sentences, total_examples=len(sentences), epochs=settings.epochs)
     vectors = np.zeros((len(vocabulary), settings.dimensions), np.float32)
     for index, word in enumerate(vocabulary):

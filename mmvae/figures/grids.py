@@ -86,8 +86,3 @@ def grids(
             _show(axes[r, c], images, name, row_labels if c == 0 else None, column_labels)
     figure.suptitle(title, fontsize=13)
     return figure
-
-
-def pairs(panels: list[Grid], title: str) -> Figure:
-    """Example pairs (Figure 3): a panel for each modality, one column per digit, grids of (pairs, 10, C, H, W)."""
-    return grids([panels], title, column_labels=[str(digit) for digit in range(10)])

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from mmvae import objectives
@@ -64,7 +63,8 @@ def validate(model: MultimodalVAE, data: Pairs, loss: Loss, generator: torch.Gen
     model.eval()
     sums: dict[str, float] = {}
     total = min(len(data), VALIDATION_PAIRS)
-    for pairs in _spread(len(data), total).to(generator.device).split(250):
+    chosen = torch.linspace(0, len(data) - 1, total, dtype=torch.float64).round().long()
+    for pairs in chosen.to(generator.device).split(250):
         part = data.batch(pairs)
         posterior = model.posterior(part)
         log_weights = model.log_weights(part, posterior.sample(VALIDATION_PARTICLES, generator), posterior)
@@ -80,11 +80,6 @@ def validate(model: MultimodalVAE, data: Pairs, loss: Loss, generator: torch.Gen
             sums[key] = sums.get(key, 0.0) + float(value.double().sum())
     model.train()
     return {key: value / total for key, value in sums.items()}
-
-
-def _spread(of: int, count: int) -> Tensor:
-    """Positions from the first to the last `of` so many, at even distances: (count,)."""
-    return torch.linspace(0, of - 1, count, dtype=torch.float64).round().long()
 
 
 def train(

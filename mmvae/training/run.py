@@ -1,6 +1,7 @@
 """One run from parameters to weights and training curve."""
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from mmvae import model
 from mmvae.closure import code_hash
 from mmvae.data.prepared import CaptionedPairs, LabelledPairs, prepared
-from mmvae.files import copy_files, write_csv
+from mmvae.files import atomic, write_csv
 from mmvae.losses import Phase, Setting, phases
 from mmvae.model import ModelConfig
 from mmvae.params import check
@@ -61,8 +62,9 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     curve = train(trained, stretches, training, validation, budget, seed, title=title, checkpoint=checkpoint)
     weights = Path(f"models/{run.data_set}/{run.name}")
     model.save(weights / f"{seed}.safetensors", trained)
-    if checkpoint.memory:
-        copy_files(weights / f"{seed}_epochs", [checkpoint.weights(e) for e in checkpoint.epochs])
+    for kept in map(checkpoint.weights, checkpoint.epochs):
+        with atomic(weights / f"{seed}_epochs" / kept.name) as path:
+            shutil.copyfile(kept, path)
     write_csv(f"plots/{run.data_set}/curves/{run.name}_{seed}.csv", curve)
     checkpoint.finish()
 

@@ -9,6 +9,7 @@ evaluated there. Without --gather, these three replace what the study's own file
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ import yaml
 from mmvae import params, runs
 from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation.measured import Measured
-from mmvae.files import FileError, read_csv, read_json, read_table, write_json, write_table
+from mmvae.files import FileError, read_csv, read_table, write_json, write_table
 from mmvae.runs import Run
 from stages import run
 from studies.estimators.rows import COLUMNS, MEASURED, SET, rows
@@ -129,7 +130,7 @@ def merge(folder: Path, study: Path) -> None:
     Raises:
         FileError: they had other data or another budget of evaluation than the study's other runs.
     """
-    new, origins = read_json(folder / ORIGINS), read_json(study / ORIGINS)
+    new, origins = (json.loads(path.read_text()) for path in (folder / ORIGINS, study / ORIGINS))
     for section in ("data", "budget"):
         if other := {key: value for key, value in new[section].items() if origins[section][key] != value}:
             raise FileError(f"{folder / ORIGINS} does not belong to {study / ORIGINS}: {section} has {other}")

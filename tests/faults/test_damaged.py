@@ -1,5 +1,7 @@
 """Files that are truncated, missing, not finite or of another model: one line that names the file."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -26,13 +28,12 @@ CONFIG = toy_config(**SMALL).as_dict()
 KINDS = registry.find("datasets", "digits").MODALITIES
 
 
-@pytest.mark.parametrize("name", ["w.safetensors", "a.npz", "a.json"])
+@pytest.mark.parametrize("name", ["w.safetensors", "a.npz"])
 def test_truncated_files(name, tmp_path, fault):
     path = tmp_path / name
     write, read = {
         "w.safetensors": (lambda: files.write_weights(path, TENSORS, CONFIG), files.read_weights),
         "a.npz": (lambda: files.write_arrays(path, ARRAYS), files.read_arrays),
-        "a.json": (lambda: files.write_json(path, CONFIG), files.read_json),
     }[name]
     write()
     read(path)
@@ -51,7 +52,7 @@ def test_weights_without_a_configuration(metadata, tmp_path, fault):
         refusal(lambda: files.read_weights(path), path)
 
 
-@pytest.mark.parametrize("read", [files.read_weights, files.read_arrays, files.read_json, files.read_csv])
+@pytest.mark.parametrize("read", [files.read_weights, files.read_arrays, files.read_csv])
 @pytest.mark.parametrize(("what", "content"), [("missing", None), ("empty", b""), ("something else", b"PK\x03\x04")])
 def test_nothing_to_read(read, what, content, tmp_path, fault):
     path = tmp_path / "file"
@@ -227,18 +228,12 @@ def test_numbers_that_are_not_finite_are_neither_written_nor_read(value, tmp_pat
         assert not path.exists()
 
 
-DAMAGED = {
-    files.read_json: ['{"a": ', '{"a" 1}', "\xff"],
-    files.read_csv: ["", "epoch\n", "epoch\n1,2\n3,4,5\n", "epoch\n\xff\n"],
-}
-
-
-@pytest.mark.parametrize(("read", "content"), [(read, text) for read, texts in DAMAGED.items() for text in texts])
-def test_damaged_numbers(read, content, tmp_path, fault):
+@pytest.mark.parametrize("content", ["", "epoch\n", "epoch\n1,2\n3,4,5\n", "epoch\n\xff\n"])
+def test_damaged_numbers(content, tmp_path, fault):
     path = tmp_path / "file"
     path.write_bytes(content.encode("latin-1"))
     with fault("metrics and curves: damaged"):
-        assert "remove it and run `dvc repro`" in refusal(lambda: read(path), path)
+        assert "remove it and run `dvc repro`" in refusal(lambda: files.read_csv(path), path)
 
 
 NO_NUMBERS = [float("nan"), np.float32("-inf"), torch.tensor([0.0, np.nan]), np.array([[np.inf]]), 1j, b"bytes", {1, 2}]
@@ -251,7 +246,7 @@ def test_what_is_no_finite_number_is_not_written(value, tmp_path, fault):
     with fault("metrics and curves: no number to be written"):
         for content in ({"a": value}, {"a": {"b": [0, value]}}):
             refusal(lambda content=content: files.write_json(path, content), path)
-        assert files.read_json(path) == {"kept": 1}
+        assert json.loads(path.read_text()) == {"kept": 1}
         assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 

@@ -83,11 +83,8 @@ class Samples:
         """log p(x_m) of these modalities from `samples` of each proposal (all by default) and their mixture: (B,)."""
         mixture = self.log_proposals.logsumexp(0) - math.log(len(self.names))
         weighted = sum((scaling or {}).get(name, 1.0) * self.likelihoods[name] for name in modalities)
-        return _log_mean((weighted + self.log_prior - mixture)[:, :samples].flatten(0, 1))
-
-
-def _log_mean(log_weights: Tensor) -> Tensor:
-    return log_weights.logsumexp(0) - math.log(len(log_weights))
+        log_weights = (weighted + self.log_prior - mixture)[:, :samples].flatten(0, 1)
+        return log_weights.logsumexp(0) - math.log(len(log_weights))
 
 
 def likelihoods(model: MultimodalVAE, x: Inputs, samples: int, seed: int) -> dict:
