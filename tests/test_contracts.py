@@ -237,7 +237,7 @@ def test_an_unknown_name_is_one_error_that_lists_the_known_ones(folder):
 
 def test_a_run_of_an_unknown_model_is_the_same_error():
     params = {"runs": {"own_objective": {"mine": {"model": "nothing"}}}}
-    with pytest.raises(registry.UnknownName, match=f"'nothing' is no model; known: {', '.join(MODELS)}$"):
+    with pytest.raises(ValueError, match=f"'nothing' is no model; known: {', '.join(MODELS)}$"):
         runs.of_set(params, "digits")
 
 
