@@ -24,7 +24,10 @@ SHARED = Path(os.environ.get("MMVAE_SHARED", ROOT.parent / "shared"))
 FIRST = "test_smoke.py"  # runs the whole pipeline, tiny, while others go on beside it
 OF_ITS_PROJECT = ("test_stopped.py", "test_storage.py")
 SMALL = "test_files.py"  # and what comes after it in the alphabet
-BESIDE = ("test_benchmarks.py", "test_pipeline.py", "test_results.py", "test_subset.py")  # the product
+BESIDE = {  # the product: dvc.yaml, benchmarks and studies
+    *("test_pipeline.py", "test_benchmarks.py", "test_results.py", "test_measure.py"),
+    *("test_subset.py", "test_gradients.py", "test_moments.py", "test_first_updates.py"),
+}
 WHOLE_STAGES = {"finished_project", "stage_server"}  # fixtures that take their time
 
 
