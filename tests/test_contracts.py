@@ -14,6 +14,7 @@ from mmvae.distributions import draws
 from mmvae.losses import Setting
 from mmvae.modality import BernoulliLikelihood, LaplaceLikelihood
 from mmvae.model import load, save
+from mmvae.params import ParamsError
 from mmvae.training.checkpoints import Checkpoint
 from mmvae.training.loop import Budget, train
 from mmvae.training.phases import schedule
@@ -237,7 +238,7 @@ def test_an_unknown_name_is_one_error_that_lists_the_known_ones(folder):
 
 def test_a_run_of_an_unknown_model_is_the_same_error():
     params = {"runs": {"own_objective": {"mine": {"model": "nothing"}}}}
-    with pytest.raises(ValueError, match=f"'nothing' is no model; known: {', '.join(MODELS)}$"):
+    with pytest.raises(ParamsError, match=f"mine: model: 'nothing' is no model; known: {', '.join(MODELS)}$"):
         runs.of_set(params, "digits")
 
 
