@@ -5,8 +5,6 @@ on other machines and from other seeds keep (docs/performance.md), and that a br
 another machine's long tables, `python -m mmvae.claims metrics /other/metrics`, likelihoods must be those of this one.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -3,11 +3,8 @@
 Comments, docstrings and layout do not count: the hash is of the syntax trees.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -67,11 +64,6 @@ def _meaning(path: Path) -> str:
     """The source without comments, docstrings and layout."""
     tree = _tree(path)
     for node in ast.walk(tree):
-        body: Iterable[ast.stmt] = getattr(node, "body", ())
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and _is_text(body[0].value):
-            node.body = body[1:] or [ast.Pass()]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)

@@ -3,10 +3,9 @@
 Shape letters: M experts, K particles, B batch, D latents. Densities are natural logarithms (nats), summed over D.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -39,7 +38,7 @@ class Laplace:
         """Of each latent, nats: (..., D)."""
         return 1 + (2 * self.scale).log()
 
-    def kl(self, other: Laplace) -> Tensor:
+    def kl(self, other: Self) -> Tensor:
         """KL(self || other) of each latent: (..., D)."""
         distance = (self.loc - other.loc).abs()
         ratio = self.scale / other.scale
@@ -71,7 +70,7 @@ class Normal:
         """Of each latent, nats: (..., D)."""
         return 0.5 + 0.5 * math.log(2 * math.pi) + self.scale.log()
 
-    def kl(self, other: Normal) -> Tensor:
+    def kl(self, other: Self) -> Tensor:
         """KL(self || other) of each latent: (..., D)."""
         variance = (self.scale / other.scale) ** 2
         return 0.5 * (variance + ((self.loc - other.loc) / other.scale) ** 2 - 1 - variance.log())
@@ -123,7 +122,7 @@ class Mixture:
     experts: Family
 
     @classmethod
-    def of(cls, experts: dict[str, Family]) -> Mixture:
+    def of(cls, experts: dict[str, Family]) -> Self:
         """Stack named experts of shape (B, D) each."""
         family = type(next(iter(experts.values())))
         return cls(
@@ -170,10 +169,10 @@ class Mixture:
         """The density of the mixture: (..., B, D) -> (..., B)."""
         return self.log_experts(z).logsumexp(0) - math.log(len(self))
 
-    def detach(self) -> Mixture:
+    def detach(self) -> Self:
         return Mixture(self.names, type(self.experts)(self.experts.loc.detach(), self.experts.scale.detach()))
 
-    def at(self, pairs: Tensor) -> Mixture:
+    def at(self, pairs: Tensor) -> Self:
         """The posterior of the given batch positions: M experts over len(pairs) rows.
 
         By a product with a matrix of zeros and ones, whose gradient, unlike an index's, is summed in a fixed order.
@@ -182,7 +181,7 @@ class Mixture:
         chosen = chosen.to(self.experts.loc.dtype)
         return Mixture(self.names, type(self.experts)(chosen @ self.experts.loc, chosen @ self.experts.scale))
 
-    def tiled(self, times: int) -> Mixture:
+    def tiled(self, times: int) -> Self:
         """The posterior of the whole batch, `times` over: M experts over times * B rows."""
         loc, scale = (value.repeat(1, times, 1) for value in (self.experts.loc, self.experts.scale))
         return Mixture(self.names, type(self.experts)(loc, scale))

@@ -4,8 +4,6 @@ Each file is written beside its place and moved there whole, so that a killed st
 Numbers must be finite. Nothing is pickled.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -13,13 +11,13 @@ import math
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+from numpy.typing import DTypeLike
 from safetensors import SafetensorError
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 SIGNIFICANT_DIGITS = 6
 ZERO = 1e-12  # what is smaller is a rounding error
 AGAIN = "remove it and run `dvc repro`"
-OPTIONAL = ("standard_error",)  # columns of a table that may have empty cells
 
 
 class FileError(ValueError):
@@ -105,66 +102,54 @@ def write_json(path: str | Path, content: dict) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Content:
+def read_json(path: str | Path) -> dict:
     """What `write_json` wrote.
 
     Raises:
-        FileError: the file is missing or damaged, or has a number that is not finite.
+        FileError: the file is missing or damaged.
     """
     try:
-        kinds = {"parse_constant": _number, "parse_float": _number, "object_pairs_hook": partial(Content, path)}
-        return json.loads(Path(path).read_text(encoding="utf-8"), **kinds)
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise unreadable(path, "JSON", error) from error
 
 
 def write_csv(path: str | Path, rows: list[dict]) -> None:
-    """One or more rows with the same keys, of text and finite numbers, rounded as in JSON.
-
-    None is an empty cell, which only the columns of OPTIONAL may have.
+    """One or more rows with the same keys, of text and finite numbers, rounded as in JSON; None is an empty cell.
 
     Raises:
-        FileError: a number is not finite, a cell is empty, or the rows do not have the same keys; says where.
+        FileError: a number is not finite, or a row has a key that the first lacks; says where.
     """
     with atomic(path) as temporary, _refused(path), temporary.open("w", newline="", encoding="utf-8") as file:
-        named = {f"row {i} ({' '.join(map(str, next(iter(row.items()), ())))})": row for i, row in enumerate(rows, 1)}
-        rows = [_plain(row, name) for name, row in named.items()]
-        if len({frozenset(row) for row in rows}) != 1:
-            raise ValueError("a table needs rows, all with the same keys")
-        for name, row in zip(named, rows, strict=True):
-            if empty := [key for key, value in row.items() if value is None and key not in OPTIONAL]:
-                raise ValueError(f"{name}.{empty[0]} is empty")
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        plain = [_plain(row, f"row {i} ({next(iter(row.values()))})") for i, row in enumerate(rows, 1)]
+        writer = csv.DictWriter(file, fieldnames=list(plain[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(plain)
 
 
-def read_csv(path: str | Path) -> list[Content]:
+def read_csv(path: str | Path) -> list[dict]:
     """The rows of a table. Raises as `read_table` does."""
-    return [Content(path, row) for row in read_table(path).to_dict("records")]
+    return read_table(path).to_dict("records")
 
 
-def write_table(path: str | Path, frame: pd.DataFrame) -> None:
-    """A data frame as CSV, without its index; NaN is an empty cell. Raises as `write_csv` does."""
-    write_csv(path, frame.astype(object).where(frame.notna(), None).to_dict("records"))
+def write_table(path: str | Path, frame: "pd.DataFrame") -> None:
+    """A data frame as CSV, without its index; a standard error that is NaN is an empty cell. Raises as `write_csv`."""
+    shown = frame.notna() | (frame.columns != "standard_error")
+    write_csv(path, frame.astype(object).where(shown, None).to_dict("records"))
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """One or more rows of text and finite numbers. An empty cell is NaN.
+def read_table(path: str | Path) -> "pd.DataFrame":
+    """One or more rows of text and numbers. An empty cell is NaN.
 
     Raises:
-        FileError: the file is missing, damaged or empty, has an infinite number, or an empty cell in a column that is
-            not of OPTIONAL.
+        FileError: the file is missing, damaged or empty.
     """
     import pandas as pd  # here, since it takes half a second that most stages do without
 
     try:
-        frame = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
         if frame.empty:
             raise ValueError("it has no rows")
-        for name, column in frame.items():
-            if column.isin([math.inf, -math.inf]).any() or (column.isna().any() and name not in OPTIONAL):
-                raise ValueError(f"the column {name!r} has an empty cell or an infinite number")
     except (OSError, ValueError) as error:
         raise unreadable(path, "a table", error) from error
     return frame
@@ -249,6 +234,18 @@ def check_fit(path: str | Path, weights: dict, expected: dict) -> None:
         )
 
 
+def check_array(path: str | Path, name: str, array: np.ndarray, dtype: DTypeLike, shape: Sequence[int | None]) -> None:
+    """Is the array of a file of this type and shape, in which None stands for any length?
+
+    Raises:
+        FileError: it is not; names the file and the array.
+    """
+    fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    if not (fits and np.issubdtype(array.dtype, dtype)):
+        wanted = f"{np.dtype(dtype).name} {shape}".replace("None", "n")
+        raise FileError(f"{path}: {name} is {array.dtype} {array.shape}, not {wanted}; {AGAIN}")
+
+
 def _described(tensor: Any) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
@@ -275,13 +272,6 @@ def _require_finite(arrays: dict) -> None:
         values = np.asarray(array)
         if values.dtype.kind in "fc" and not np.isfinite(values).all():
             raise ValueError(f"{name!r} holds NaN or infinity")
-
-
-def _number(text: str) -> float:
-    """The finite number that `text` is; anything else is a ValueError."""
-    if not math.isfinite(float(text)):
-        raise ValueError(f"{text} is not a finite number")
-    return float(text)
 
 
 def _plain(value: Any, at: str) -> Any:

@@ -1,7 +1,5 @@
 """Layers that several kinds' decoders share: transposed convolutions, computed faster."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

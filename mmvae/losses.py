@@ -4,8 +4,6 @@ A loss draws its noise before it is evaluated, so that a step is a function of t
 CUDA graph and repeated.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

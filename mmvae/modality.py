@@ -4,8 +4,6 @@ Its values have any shape: pixels (C, H, W), features (F,), words (T,). A likeli
 predicts, which for captions is one embedding for each word.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal, Protocol

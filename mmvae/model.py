@@ -7,8 +7,6 @@ names to pixels in [0, 1] (B, C, H, W), features (B, F) or words (B, T). Each mo
 Shape letters: M experts, K particles, B batch, D latents, S any number of particles.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -9,10 +9,9 @@ docs/reproduction.md derives each estimator.
 Shape letters: M experts, K particles, B batch, D latents, N particles kept.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -35,7 +34,7 @@ class Estimate:
     dropped: Tensor
 
     @classmethod
-    def of_all(cls, bound: Tensor, surrogate: Tensor) -> Estimate:
+    def of_all(cls, bound: Tensor, surrogate: Tensor) -> Self:
         """An estimate in which every particle took part."""
         return cls(bound.detach(), surrogate, torch.ones_like(bound), torch.zeros_like(bound))
 

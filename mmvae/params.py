@@ -3,20 +3,16 @@
 Each section's class stands beside the code that uses it; `mmvae.schema` puts them together and checks the whole file.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from mmvae.registry import UnknownName
-
-SHOWN = 100  # characters of a value in a message
 
 
 class ParamsError(ValueError):
@@ -48,7 +44,7 @@ def real(minimum: float, maximum: float) -> Any:
     return Annotated[float, Field(ge=minimum, le=maximum)]
 
 
-def _different(values: tuple) -> tuple:
+def _different(values: list) -> list:
     if not values or len(set(values)) < len(values):
         raise ValueError("a list of one or more different values")
     return values
@@ -56,70 +52,59 @@ def _different(values: tuple) -> tuple:
 
 def several(kind: Any) -> Any:
     """The type of a list of one or more different values."""
-    return Annotated[tuple[kind, ...], BeforeValidator(_as_tuple), AfterValidator(_different)]
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return Annotated[list[kind], AfterValidator(_different)]
 
 
 Seed = whole(0, 2**32 - 1)  # NumPy's and gensim's generators take no more than 32 bits
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which reads words as YAML 1.2 does, as DVC does, or refuses them.
+    """PyYAML's safe loader, which reads words as YAML 1.2 does, as DVC does.
 
-    It refuses a key that is given twice, too; and anchors, since `dvc exp run -S` loses its change beside an alias.
+    It refuses a key that is given twice, and anchors, since `dvc exp run -S` loses its change beside an alias.
     """
 
+    yaml_implicit_resolvers: ClassVar[dict] = {}
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
-        event = self.peek_event()
-        if event.anchor or getattr(event, "tag", None):
-            raise _refusal(event, "an anchor, an alias or a tag; write the value itself")
+        if self.peek_event().anchor:
+            raise _refusal(self.peek_event(), "an anchor or an alias; write the value itself")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        known: list = []
-        for key, _ in node.value:
-            known.append(self.construct_object(key, deep=True))
-            if known[-1] in known[:-1]:
-                raise _refusal(key, f"the key {known[-1]!r}, which is there already")
+        keys = [key.value for key, _ in node.value]
+        for i, (key, _) in enumerate(node.value):
+            if key.value in keys[:i]:
+                raise _refusal(key, f"the key {key.value!r}, which is there already")
         return super().construct_mapping(node, deep)
+
+    def text(self, node: yaml.ScalarNode) -> str:
+        """Readers of YAML differ about 1_000, 0b11 or 1:30."""
+        if node.style is None and re.match(r"[-+]?\.?[0-9_]|(=|<<)$", node.value):
+            raise _refusal(node, f"{node.value}, which begins like a number and is none; change it, or add quotes")
+        return node.value
 
 
 def _refusal(at: yaml.Node | yaml.Event, what: str) -> ParamsError:
     return ParamsError(f"line {at.start_mark.line + 1} has {what}")
 
 
-WORDS = {  # how the words of each type are written in YAML 1.1 and 1.2 alike
-    "int": r"[-+]?(0|[1-9][0-9]*)",
-    "float": r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?|\.[0-9]+|\.inf|\.nan)",
-    "bool": "(?i:true|false)",
+WORDS = {  # the first that fits
+    "null": "~|null|Null|NULL|",
+    "bool": "true|True|TRUE|false|False|FALSE",
+    "int": "[-+]?(0|[1-9][0-9]*)",
+    "float": r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?|\.[0-9]+|\.(inf|Inf|INF))|\.(nan|NaN|NAN)",
 }
-ALSO = {  # what YAML 1.2 takes for numbers besides, such as the 1e-05 that `dvc exp run -S` writes
-    "int": "[-+]?(0o)?[0-9_]+",
-    "float": r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9_]+)([eE][-+]?[0-9]+)?",
-}
-
-
-def _plain(loader: _Loader, node: yaml.ScalarNode) -> int | float | bool:
-    kind = node.tag.rpartition(":")[2]
-    if not re.fullmatch(WORDS[kind], node.value):
-        raise _refusal(node, f"{node.value}, which is not the same to every reader of YAML; add quotes, or change it")
-    return getattr(yaml.SafeLoader, f"construct_yaml_{kind}")(loader, node)
-
-
-for _kind in WORDS:
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _plain)
-for _kind, _word in ALSO.items():
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"({_word})$"), list("-+._0123456789"))
+for _kind, _word in WORDS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"({_word})$"), None)
+_Loader.add_constructor("tag:yaml.org,2002:str", _Loader.text)
 
 
 def load(path: str | Path = "params.yaml") -> dict:
     """The content of the file, unchecked but for its syntax.
 
     Raises:
-        ParamsError: the file is missing, is no YAML, has a key twice, or has what another reader reads differently.
+        ParamsError: the file is missing, is no YAML, has a key twice, or has a word that DVC reads differently.
     """
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a safe loader)
@@ -146,9 +131,7 @@ def check(kind: type[S], content: Any, at: str = "") -> S:
         key = ".".join(str(part) for part in (*filter(None, [at]), *first["loc"])) or "params.yaml"
         if first["type"] == "missing":
             raise ParamsError(f"{key}: the key is missing") from None
-        value = repr(first["input"])
-        shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
-        raise ParamsError(f"{key} is {shown}: {_allowed(kind, first)}") from None
+        raise ParamsError(f"{key} is {first['input']!r:.100}: {_allowed(kind, first)}") from None
 
 
 def _allowed(kind: type[Section], error: dict) -> str:
@@ -157,7 +140,7 @@ def _allowed(kind: type[Section], error: dict) -> str:
             kind = kind.model_fields[part].annotation
         return f"there is no such key; those that there are: {', '.join(kind.model_fields)}"
     told = re.sub("^(Input|String) should", "it should", error["msg"].removeprefix("Value error, "))
-    return re.sub("valid tuple", "list", re.sub(r"valid dictionary( or instance of \w+)?", "section", told))
+    return re.sub(r"valid dictionary( or instance of \w+)?", "section", told)
 
 
 def section(kind: type[S], content: dict, at: str) -> S:

@@ -3,8 +3,6 @@
 A new file is found by its name; nothing else needs to know it.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType

@@ -1,7 +1,5 @@
 """`python -m mmvae.report` prints the tables of all data sets as Markdown; `... digits` those of one."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

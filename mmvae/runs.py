@@ -4,8 +4,6 @@ A run of a digit set is named after its entry. A run of a caption set is named a
 that it sees: `mmvae_features`.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

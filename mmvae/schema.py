@@ -1,7 +1,5 @@
 """The whole of params.yaml: what may be where, and what may go together. Every section's class is its user's."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -4,8 +4,6 @@ The long table of a data set, metrics/<set>.csv, has a row for each `run`, `seed
 `standard_error` over test items. Shares lie between 0 and 1, likelihoods are in nats. No torch.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +43,9 @@ class Table:
         if not parts:
             return pd.DataFrame()
         joined = pd.concat(parts)
-        if value == "std":
-            cells = joined.groupby(["run", "column"])["value"].std().unstack()
-        else:
-            cells = joined.groupby(["run", "column"])[value].mean().unstack()
-        return cells.reindex(index=joined["run"].unique(), columns=joined["column"].unique())
+        groups = joined.groupby(["run", "column"])
+        cells = groups["value"].std() if value == "std" else groups[value].mean()
+        return cells.unstack().reindex(index=joined["run"].unique(), columns=joined["column"].unique())
 
     def markdown(self, every: pd.DataFrame) -> str:
         """Means over seeds, with +- their standard deviation where there are several, and standard errors if asked."""

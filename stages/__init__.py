@@ -1,7 +1,5 @@
 """One thin module for each stage of dvc.yaml: read parameters, load inputs, call mmvae, write outputs."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

@@ -7,6 +7,7 @@ from mmvae import model
 from mmvae.data.prepared import CAPTIONS, PIXELS, CaptionedPairs, images_of
 from mmvae.evaluation.captioned import generate
 from mmvae.figures import gallery, grids
+from mmvae.figures.gallery import Shown, of_each
 from stages import arguments, run
 
 EXAMPLES, SAMPLES, DRAWS = 12, 4, 6
@@ -24,7 +25,7 @@ def main() -> None:
     pixels = pairs.values("test", PIXELS)
     pixels, tokens = pixels[images_of(pixels)], pairs.values("test", CAPTIONS)
 
-    def show(trained: model.MultimodalVAE, positions: np.ndarray) -> gallery.Shown:
+    def show(trained: model.MultimodalVAE, positions: np.ndarray) -> Shown:
         made = generate(trained, test.of(positions), DRAWS, torch.Generator(device).manual_seed(given.seed))
         return hall.show(pixels[positions], tokens[positions], made)
 
@@ -36,12 +37,12 @@ def main() -> None:
     title = f"{given.set}, {image}"
     pictures = {
         "figure7_overview": gallery.overview(shown["MMVAE"], f"{title}: MMVAE (Figure 7)"),
-        "figure10_images": gallery.reconstructions(shown, f"{title}: reconstructed images (Figure 10)"),
-        "figure11_captions": gallery.caption_reconstructions(shown, f"{title}: reconstructed captions (Figure 11)"),
+        "figure10_images": of_each(shown, Shown.images, f"{title}: reconstructed images (Figure 10)", 12),
+        "figure11_captions": of_each(shown, Shown.sentences, f"{title}: reconstructed captions (Figure 11)", 12),
         "figure12_cross": gallery.crossings(several["MMVAE"], SAMPLES, f"{title}: MMVAE (Figure 12)"),
         "figure12_cross_mvae": gallery.crossings(several["MVAE"], SAMPLES, f"{title}: MVAE, as Figure 12"),
         "figure13_overview": gallery.overview(shown["MVAE"], f"{title}: MVAE (Figure 13)"),
-        "figure14_both": gallery.from_both(shown, f"{title}: both modalities given (Figure 14)"),
+        "figure14_both": of_each(shown, Shown.both, f"{title}: both modalities given (Figure 14)"),
     }
     for name, figure in pictures.items():
         grids.save(f"plots/{given.set}/{image}/{name}.png", figure, colours=16 if name in OF_TEXT else None)

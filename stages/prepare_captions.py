@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from mmvae import params, registry
 from mmvae.data import photographs, text
-from mmvae.data.checks import check_array
 from mmvae.files import read_arrays, write_arrays
 from stages import arguments, run
 
@@ -14,13 +11,11 @@ from stages import arguments, run
 def main() -> None:
     name = arguments("set").set
     settings = params.section(text.CaptionWords, params.load(), f"captions.{name}")
-    path = f"data/pixels/{name}.npz"
-    images = read_arrays(path)
+    images = read_arrays(f"data/pixels/{name}.npz")
     sentences = {}
     for split in photographs.SPLITS:
-        names = images[f"{split}/names"]
-        check_array(path, f"{split}/names", names, np.str_, (None,))
-        captions = registry.find("datasets", name).read_captions(Path("data/raw") / name, names.tolist())
+        names = images[f"{split}/names"].tolist()
+        captions = registry.find("datasets", name).read_captions(Path("data/raw") / name, names)
         sentences[split] = [text.tokenise(caption) for ten in captions for caption in ten]
     vocabulary = text.vocabulary(sentences["train"], settings.min_count)
     arrays = {f"{split}/tokens": text.encode(some, vocabulary) for split, some in sentences.items()}

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from mmvae import params, registry
 from mmvae.data import pairing
-from mmvae.data.checks import naming
 from mmvae.files import write_arrays
 from stages import arguments, run
 
@@ -12,10 +11,9 @@ from stages import arguments, run
 def main() -> None:
     name = arguments("set").set
     share = params.load()["data"][name]["validation_share"]
-    folder, arrays = Path("data/raw") / name, {}
-    for modality, part in registry.find("datasets", name).read_raw(folder).items():
-        with naming(folder / modality, pairing.PairingError):
-            arrays |= {f"{modality}/{key}": array for key, array in pairing.split(part, share).items()}
+    arrays = {}
+    for modality, part in registry.find("datasets", name).read_raw(Path("data/raw") / name).items():
+        arrays |= {f"{modality}/{key}": array for key, array in pairing.split(part, share).items()}
     write_arrays(f"data/prepared/{name}.npz", arrays)
 
 

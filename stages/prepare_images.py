@@ -6,7 +6,6 @@ from tqdm import tqdm
 
 from mmvae import params, registry
 from mmvae.data import photographs
-from mmvae.data.checks import naming
 from mmvae.files import write_arrays
 from stages import arguments, run
 
@@ -16,8 +15,7 @@ def main() -> None:
     share = params.load()["data"][name]["validation_share"]
     reader, folder = registry.find("datasets", name), Path("data/raw") / name
     names = reader.read_names(folder)
-    with naming(folder, photographs.PhotographsError):
-        train, validation = photographs.hold_out(names["train"], share)
+    train, validation = photographs.hold_out(names["train"], share)
     splits = {"train": train, "validation": validation, "test": names["test"]}
     every = [name for split in splits.values() for name in split]
     found = tqdm(reader.read_images(folder, every), total=len(every), desc=f"{name} photographs", unit="photo")

@@ -4,8 +4,6 @@ DVC writes dvc.lock and its list of locks in place, so a kill in that moment cut
 the place of one that was cut off; what was finished since then comes back from DVC's run-cache.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import re

@@ -15,18 +15,7 @@ def main() -> None:
     sentences = [
         [word for word in words if word != text.EXC] for words in text.words(captions["train/tokens"], vocabulary)
     ]
-    vectors = {
-        str(seed): train_fasttext(
-            sentences,
-            vocabulary,
-            settings.dimensions,
-            settings.window,
-            settings.min_count,
-            settings.epochs,
-            seed,
-        )
-        for seed in settings.seeds
-    }
+    vectors = {str(seed): train_fasttext(sentences, vocabulary, settings, seed) for seed in settings.seeds}
     write_arrays(f"data/fasttext/{name}.npz", vectors)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from mmvae.datasets import birds, digits
 
 DIGITS, BIRDS = 30, 4  # of each part
+SHAPES = {"handwritten": (1, 28, 28), "plates": (3, 32, 32)}
 
 
 def digit_arrays(shape, count=DIGITS):

@@ -86,10 +86,10 @@ def test_pages_of_features_call_a_look_up_one():
     both = {"MMVAE": shown, "MVAE": shown}
     pages = {
         gallery.overview(shown, "title"): 6 * (2 + 0 + 1 + 1 + 1),
-        gallery.reconstructions(both, "title"): 2 * 8 * 2,
-        gallery.caption_reconstructions(both, "title"): 0,
+        gallery.of_each(both, gallery.Shown.images, "title", 12): 2 * 8 * 2,
+        gallery.of_each(both, gallery.Shown.sentences, "title", 12): 0,
         gallery.crossings(shown, 4, "title"): 2 + 2 * 4 + 6,
-        gallery.from_both(both, "title"): 2 * 6 * 2,
+        gallery.of_each(both, gallery.Shown.both, "title"): 2 * 6 * 2,
     }
     for figure, count in pages.items():
         assert len(figure.axes[0].images) == count

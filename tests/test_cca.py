@@ -136,17 +136,8 @@ def test_again_is_the_same(rng):
 
 
 @pytest.mark.parametrize(
-    ("x", "y", "components", "scaling", "message"),
-    [
-        (np.full((9, 3), 0.1), np.eye(9), 2, "released", "the first view does not vary"),
-        (np.eye(9), np.zeros((9, 3)), 2, "released", "the second view does not vary"),
-        (np.eye(9), np.eye(8), 2, "released", "paired rows"),
-        (np.ones((1, 3)), np.ones((1, 3)), 2, "released", "two or more"),
-        (np.eye(9), np.eye(9), 0, "released", "one or more components"),
-        (np.eye(9), np.eye(9), 2, "unit", "allowed: unit_variance, released"),
-        (np.eye(9) * np.nan, np.eye(9), 2, "released", "finite"),
-    ],
+    ("x", "y", "view"), [(np.full((9, 3), 0.1), np.eye(9), "first"), (np.eye(9), np.zeros((9, 3)), "second")]
 )
-def test_what_cannot_be_correlated(x, y, components, scaling, message):
-    with pytest.raises(cca.CcaError, match=message):
-        cca.scaled(cca.fit(x, y, components), scaling)
+def test_what_cannot_be_correlated(x, y, view):
+    with pytest.raises(cca.CcaError, match=f"the {view} view does not vary"):
+        cca.fit(x, y, 2)

@@ -1,6 +1,7 @@
 """Latent accuracy, coherence and likelihoods on models whose answers are known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from toys import toy_model
 
 from mmvae.distributions import Mixture, Normal
 from mmvae.evaluation import classifiers, generation
+from mmvae.evaluation.labelled import DigitSettings, DigitTest
 from mmvae.metrics.digits import coherence, latent_accuracy, likelihood
 
 
@@ -42,6 +44,12 @@ def images(digits: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(digits / 10).float()[:, None, None, None].expand(-1, 1, 4, 1)
 
 
+def given(values, digits, judges):
+    """Training and test data that are the same."""
+    settings = DigitSettings(joint_samples=100, likelihood_samples=2, likelihood_pairs=2)
+    return DigitTest(values, digits, values, digits, judges, settings, seed=0)
+
+
 def values(measured):
     return {name: one.value for name, one in measured.items()}
 
@@ -50,7 +58,7 @@ def test_coherence_of_a_model_that_adds_one():
     labels = np.arange(200) % 10
     test = {"mnist": images(labels), "plates": images(labels)}
     judges = {"strong": {"mnist": Reader(), "plates": Reader()}}
-    rates = coherence.coherence(Digits(*test), test, labels, judges, 100, seed=0)["strong"]
+    rates = coherence.measure(Digits(*test), given(test, labels, judges))["strong"]
     assert values(rates["reconstruction"]) == {"mnist": 1.0, "plates": 0.0}
     assert values(rates["cross"]) == {"mnist_to_plates": 0.0, "plates_to_mnist": 1.0}
     assert rates["joint"].value == rates["joint_by_chance"] == 0.0
@@ -66,7 +74,7 @@ def test_coherence_of_three_modalities_of_which_two_are_judged():
 
     def rates(*judged):
         judges = {"strong": {name: Reader() for name in judged}}
-        return coherence.coherence(Digits(*test), test, labels, judges, 100, seed=0)["strong"]
+        return coherence.measure(Digits(*test), given(test, labels, judges))["strong"]
 
     seen = rates("mnist", "plates")
     crosses = {"mnist_to_plates": 0.0, "plates_to_mnist": 1.0, "words_to_mnist": 0.0, "words_to_plates": 0.0}
@@ -102,9 +110,8 @@ def test_latent_accuracy_of_separable_latents():
     def x(digits):
         return {"mnist": images(digits), "plates": images(np.zeros_like(digits))}
 
-    result = latent_accuracy.latent_accuracy(
-        Digits("mnist", "plates"), x(labels), labels, x(labels[:100]), labels[:100], seed=0
-    )
+    few = replace(given(x(labels), labels, {}), values=x(labels[:100]), digits=labels[:100])
+    result = latent_accuracy.measure(Digits("mnist", "plates"), few)
     majority = max(np.mean(labels[:100] == 0), np.mean(labels[:100] == 5))
     assert values(result["single"]["mnist"]) == {"samples": 1.0, "means": 1.0}
     assert result["single"]["plates"]["samples"].value <= majority

@@ -59,7 +59,7 @@ def test_csv_round_trip_and_refusal(tmp_path):
     files.write_csv(path, [{"epoch": 1, "bound": -2.5}, {"epoch": 2, "bound": -1.0}])
     assert path.read_text() == "epoch,bound\n1,-2.5\n2,-1.0\n"
     assert files.read_csv(path) == [{"epoch": 1.0, "bound": -2.5}, {"epoch": 2.0, "bound": -1.0}]
-    with pytest.raises(files.FileError, match=r"row 1 \(bound inf\)\.bound is inf"):
+    with pytest.raises(files.FileError, match=r"row 1 \(inf\)\.bound is inf"):
         files.write_csv(path, [{"bound": float("inf")}])
 
 
@@ -71,9 +71,9 @@ def test_table_round_trip_and_refusal(tmp_path):
     files.write_table(path, frame)
     assert path.read_text() == 'run,seed,value,standard_error\nmmvae,0,0.333333,\n"a, b",1,-1.0,1e-05\n'
     pd.testing.assert_frame_equal(files.read_table(path), frame.assign(value=[0.333333, -1.0]))
-    for column, wrong, told in (("value", nan, "empty"), ("value", inf, "inf"), ("run", None, "empty")):
-        with pytest.raises(files.FileError, match=rf"row 2 \(run .*\)\.{column} is {told}"):
-            files.write_table(path, frame.assign(**{column: [frame[column][0], wrong]}))
+    for wrong in (nan, inf):
+        with pytest.raises(files.FileError, match=rf"row 2 \(a, b\)\.value is {wrong}"):
+            files.write_table(path, frame.assign(value=[1, wrong]))
 
 
 def test_arrays_are_byte_stable_and_never_unpickled(tmp_path):

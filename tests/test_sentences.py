@@ -10,19 +10,21 @@ from conftest import ROOT
 
 from mmvae.data.text import EOS_INDEX, EXC_INDEX, PAD_INDEX
 from mmvae.evaluation import sentences
-from mmvae.evaluation.sentences import SentenceEncoder, SentenceError
+from mmvae.evaluation.sentences import FastTextSettings, SentenceEncoder, SentenceError
 
 A, B, C = 3, 4, 5
 VECTORS = np.array([[9, 9], [9, 9], [9, 9], [1, 0], [0, 2], [4, 4]], np.float32)  # specials must not be seen
 VOCABULARY = ["<exc>", "<pad>", "<eos>", "bird", "wing", "white"]
+SETTINGS = FastTextSettings(dimensions=8, window=3, min_count=3, epochs=2, seeds=[0])
 
 TRAIN = """
 import sys
 import zlib
-from mmvae.evaluation.sentences import train_fasttext
+from mmvae.evaluation.sentences import FastTextSettings, train_fasttext
 words = ["bird", "wing", "white", "black", "beak", "small", "a", "this", "."]
 captions = [[words[(i * j + j) % 9] for j in range(1, 8)] for i in range(60)]
-vectors = train_fasttext(captions, ["<exc>", "<pad>", "<eos>", *words, "blackbird"], 12, 3, 2, 3, int(sys.argv[1]))
+settings = FastTextSettings(dimensions=12, window=3, min_count=2, epochs=3, seeds=[0])
+vectors = train_fasttext(captions, ["<exc>", "<pad>", "<eos>", *words, "blackbird"], settings, int(sys.argv[1]))
 print(vectors.shape, vectors.dtype, zlib.crc32(vectors.tobytes()))
 """
 
@@ -82,23 +84,9 @@ def test_sif_removes_the_principal_component():
     np.testing.assert_allclose(encoder.encode(training) @ principal, 0, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", sentences.SENTENCES)
-def test_stored_and_restored(kind):
-    tokens = rows([A, B], [B, C])
-    encoder = SentenceEncoder.fit(kind, tokens, VECTORS)
-    restored = SentenceEncoder.from_arrays(encoder.arrays())
-    np.testing.assert_array_equal(restored.encode(tokens), encoder.encode(tokens))
-    assert ("component" in encoder.arrays()) == (kind == "sif")
-
-
-def test_an_unknown_kind():
-    with pytest.raises(SentenceError, match="allowed: average, sif"):
-        SentenceEncoder.fit("mean", rows([A]), VECTORS)
-
-
 def test_every_word_has_a_vector_and_specials_have_zeros():
     captions = [["bird", "wing", "<eos>"], ["wing", "bird", "<exc>"]] * 5
-    vectors = sentences.train_fasttext(captions, VOCABULARY, 8, 3, 3, 2, 0)
+    vectors = sentences.train_fasttext(captions, VOCABULARY, SETTINGS, 0)
     assert vectors.shape == (6, 8) and vectors.dtype == np.float32
     assert not vectors[:3].any()
     assert vectors[3:].any(axis=1).all()  # "white" is in no caption: its n-grams are
@@ -106,7 +94,7 @@ def test_every_word_has_a_vector_and_specials_have_zeros():
 
 def test_too_few_words():
     with pytest.raises(SentenceError, match="no word occurs 3 times in the 1 sentences"):
-        sentences.train_fasttext([["bird", "wing"]], VOCABULARY, 8, 3, 3, 2, 0)
+        sentences.train_fasttext([["bird", "wing"]], VOCABULARY, SETTINGS, 0)
 
 
 def trained(hash_seed: str, seed: str) -> str:

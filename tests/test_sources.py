@@ -12,7 +12,6 @@ import pytest
 from faulty_server import FILES, contents, earlier, write_mirror
 
 from mmvae.data import sources
-from mmvae.datasets import digits
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -123,14 +122,3 @@ def test_the_embedded_set_needs_nothing(tmp_path, monkeypatch):
     sources.obtain("digits", tmp_path / "digits", None)
     assert {path.name for path in (tmp_path / "digits").iterdir()} == {"handwritten.npz", "plates.npz"}
     assert [entry.name for entry in tmp_path.iterdir()] == ["digits"]
-
-
-def test_an_interrupted_painting_leaves_nothing(target, monkeypatch):
-    def interrupted(folder):
-        (folder / "half").write_text("half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(digits, "write_raw", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        sources.obtain("digits", target.with_name("digits"), None)
-    assert [entry.name for entry in target.parent.iterdir()] == ["mnist_svhn"]

@@ -108,17 +108,12 @@ def test_words_of_any_indices():
     drawn = np.array([[1, 3, 1, 3], [2, 3, 3, 3], [3, 2, 0, 2], [1, 1, 1, 1]])
     assert text.words(drawn, vocabulary) == [["bird", "bird"], [], ["bird"], []]
     assert text.words(drawn[:0], vocabulary) == []
-    for wrong in (-1, 4):
-        with pytest.raises(text.TextError, match=f"{wrong}.* in a vocabulary of 4"):
-            text.words(np.array([[2, wrong]]), vocabulary)
 
 
 def test_what_cannot_be_encoded():
     vocabulary = [*text.SPECIALS, "bird"]
     with pytest.raises(text.TextError, match="sentence 1 of 2 has no words"):
         text.encode([["bird"], []], vocabulary)
-    with pytest.raises(text.TextError, match="begins with <exc>, <pad>, <eos>"):
-        text.encode([["bird"]], ["bird", *text.SPECIALS])
     assert text.encode([], vocabulary).shape == (0, text.LENGTH)
 
 

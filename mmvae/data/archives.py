@@ -1,7 +1,5 @@
 """Reading gzipped tar archives as streams: nothing is unpacked to disk."""
 
-from __future__ import annotations
-
 import gzip
 import tarfile
 import zlib

@@ -1,7 +1,5 @@
 """Downloads over HTTP that go on where an earlier attempt, or an earlier run, was cut off."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pooch
@@ -66,9 +64,9 @@ class _Downloader:
             if size and response.status_code == 416:
                 return  # it lacks nothing, or is no good: its hash will tell
             response.raise_for_status()
-            if response.status_code == 206 and not _begins_at(size, response):
+            answer = response.headers.get("Content-Range", "")
+            if response.status_code == 206 and not (size and answer.startswith(f"bytes {size}-")):
                 file.unlink(missing_ok=True)
-                answer = response.headers.get("Content-Range")
                 raise ValueError(f"the server was asked for the bytes from {size} on and sent {answer!r}")
             self._save(response, file, size if response.status_code == 206 else 0)
 
@@ -92,8 +90,3 @@ def _lasting(error: requests.RequestException) -> bool:
     if error.response is not None:
         return error.response.status_code < 500 and error.response.status_code not in PASSING
     return isinstance(error, ValueError)
-
-
-def _begins_at(start: int, response: requests.Response) -> bool:
-    """Whether a part of a file is the part that was asked for."""
-    return start > 0 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")

@@ -1,7 +1,5 @@
 """Image-disjoint splits, and the many-to-many pairing of images that show the same digit (section 4.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Self
 

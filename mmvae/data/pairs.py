@@ -1,8 +1,7 @@
 """Paired inputs in memory, and batches of them."""
 
-from __future__ import annotations
-
 from copy import copy
+from typing import Self
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ class Pairs:
     def __len__(self) -> int:
         return len(next(iter(self.index.values())))
 
-    def of(self, pairs: np.ndarray) -> Pairs:
+    def of(self, pairs: np.ndarray) -> Self:
         """The given pairs (n,), over the same arrays."""
         some = copy(self)
         some.index = {name: index[torch.from_numpy(pairs).to(index.device)] for name, index in self.index.items()}

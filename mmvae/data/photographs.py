@@ -1,7 +1,5 @@
 """Captioned photographs of any set: their split, and their pixels at one small size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -7,14 +7,11 @@ Files are gathered in `.<set>.partial`, which takes the place of the set's folde
 of known hash grows as `.<name>.part`, from which the next attempt or the next run goes on.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 from mmvae import registry
 from mmvae.files import FileError, atomic
@@ -37,29 +34,19 @@ def obtain(data_set: str, folder: Path, mirror: str | None) -> None:
     """
     partial = folder.with_name(f".{folder.name}.partial")
     try:
-        partial.mkdir(parents=True, exist_ok=True)
         data = registry.find("datasets", data_set)
         if hasattr(data, "SOURCES"):
+            partial.mkdir(parents=True, exist_ok=True)
             _gather(data.SOURCES, mirror, partial)
         else:
-            _paint(data, partial)
+            _remove(partial)
+            data.write_raw(partial)
         _put_in_place(partial, folder)
     except OSError as error:  # of writing: those of the source have become a DownloadError
         raise FileError(
             f"{error.filename or folder} cannot be written: {_short(error.strerror or error)}. Make room or make it "
             "writable, and run the same command again: it goes on from what there is"
         ) from error
-
-
-def _paint(data: ModuleType, folder: Path) -> None:
-    """An embedded set, in an empty folder."""
-    try:
-        for left in folder.iterdir():
-            left.unlink()
-        data.write_raw(folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _gather(wanted: dict[str, tuple[str, str | None]], mirror: str | None, partial: Path) -> None:

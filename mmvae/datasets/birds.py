@@ -6,8 +6,6 @@ Training and test birds share no combination of colours and take their backgroun
 photographs.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from sklearn.datasets import load_sample_images
 
-from mmvae.data.checks import check_array
-from mmvae.data.text import tokenise
-from mmvae.files import AGAIN, FileError, read_arrays, write_arrays
+from mmvae.files import Content, read_arrays, write_arrays
 
 FAMILY = "captions"
 MODALITIES = {"captions": "captions", "features": "features", "pixels": "pixels"}
@@ -156,68 +152,36 @@ def write_raw(folder: Path) -> None:
 
 
 def read_names(folder: Path) -> dict[str, list[str]]:
-    """'train' and 'test' -> names of the birds.
-
-    Raises:
-        FileError: the file is missing or damaged, or holds something else.
-    """
-    return {part: _names(part, images) for part, images in _read(folder / FILE, "images").items()}
+    """'train' and 'test' -> names of the birds. Raises as `read_images` does."""
+    names = _by_name(folder, "images")
+    return {part: [name for name in names if name.startswith(part)] for part in BIRDS}
 
 
 def read_images(folder: Path, names: list[str]) -> Iterator[tuple[str, Image.Image]]:
     """Pictures of the named birds.
 
     Raises:
-        FileError: the file is missing or damaged, or holds something else, or no bird of that name.
+        FileError: the file is missing or damaged, or holds no bird of that name.
     """
-    for name, pixels in zip(names, _named(folder / FILE, names, "images"), strict=True):
-        yield name, Image.fromarray(pixels.transpose(1, 2, 0))
+    pixels = _by_name(folder, "images")
+    for name in names:
+        yield name, Image.fromarray(pixels[name].transpose(1, 2, 0))
 
 
 def read_captions(folder: Path, names: list[str]) -> list[list[str]]:
-    """Ten captions of each named bird.
-
-    Raises:
-        FileError: as for images; a caption without words, too.
-    """
-    return [captions.tolist() for captions in _named(folder / FILE, names, "captions")]
+    """Ten captions of each named bird. Raises as `read_images` does."""
+    ten = _by_name(folder, "captions")
+    return [ten[name].tolist() for name in names]
 
 
 def read_attributes(folder: Path, names: list[str]) -> np.ndarray:
-    """Attributes of the named birds, positions in ATTRIBUTES[name]: (n, 5) uint8.
-
-    Raises:
-        FileError: as for images; an attribute that has no such value, too.
-    """
-    return np.stack(_named(folder / FILE, names, "attributes"))
+    """Attributes of the named birds, positions in ATTRIBUTES[name]: (n, 5) uint8. Raises as `read_images` does."""
+    attributes = _by_name(folder, "attributes")
+    return np.stack([attributes[name] for name in names])
 
 
-def _named(path: Path, names: list[str], key: str) -> list[np.ndarray]:
-    by_name = {}
-    for part, values in _read(path, key).items():
-        by_name |= zip(_names(part, values), values, strict=True)
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        raise FileError(f"{path}: {len(missing)} birds missing, the first is {missing[0]!r}; {AGAIN}")
-    return [by_name[name] for name in names]
-
-
-def _names(part: str, birds: np.ndarray) -> list[str]:
-    return [f"{part}/{i:04d}" for i in range(len(birds))]
-
-
-def _read(path: Path, key: str) -> dict[str, np.ndarray]:
-    """'train' and 'test' -> one of the arrays, once all that the file holds is checked."""
+def _by_name(folder: Path, key: str) -> Content:
+    """Bird -> its images, captions or attributes."""
+    path = folder / FILE
     arrays = read_arrays(path)
-    for part in BIRDS:
-        images, captions, attributes = (arrays[f"{part}/{kind}"] for kind in ("images", "captions", "attributes"))
-        check_array(path, f"{part}/images", images, np.uint8, (None, 3, SIZE, SIZE))
-        check_array(path, f"{part}/captions", captions, np.str_, (len(images), CAPTIONS_EACH))
-        check_array(path, f"{part}/attributes", attributes, np.uint8, (len(images), len(ATTRIBUTES)))
-        if len(images) == 0:
-            raise FileError(f"{path}: {part} has no birds; {AGAIN}")
-        if (attributes >= [len(values) for values in ATTRIBUTES.values()]).any():
-            raise FileError(f"{path}: an attribute of {part} has no such value; {AGAIN}")
-        if not all(tokenise(caption) for caption in captions.ravel().tolist()):
-            raise FileError(f"{path}: a caption of {part} has no words; {AGAIN}")
-    return {part: arrays[f"{part}/{key}"] for part in BIRDS}
+    return Content(path, ((f"{part}/{i:04d}", v) for part in BIRDS for i, v in enumerate(arrays[f"{part}/{key}"])))

@@ -5,8 +5,6 @@ belongs together, and a name that only one archive has is an error. The other me
 parts, features, '._' files of a Macintosh) are passed over.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterator

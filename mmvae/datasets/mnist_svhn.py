@@ -3,8 +3,6 @@
 Images are uint8 of shape (n, C, H, W); labels are uint8 of shape (n,), 0 to 9.
 """
 
-from __future__ import annotations
-
 import gzip
 import struct
 import zlib
@@ -13,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from mmvae.data.checks import check_array, check_labelled
-from mmvae.files import AGAIN, FileError, unreadable
+from mmvae.files import AGAIN, FileError, check_array, unreadable
 
 FAMILY = "digits"
 MODALITIES = {"mnist": "grey", "svhn": "colour"}
@@ -49,7 +46,12 @@ def read_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     labels_path = folder / f"{part}-labels-idx1-ubyte.gz"
     images = _read_idx(images_path, IMAGES_MAGIC, 3)[:, None]
     labels = _read_idx(labels_path, LABELS_MAGIC, 1)
-    check_labelled(images_path, images, labels_path, labels, (1, 28, 28))
+    check_array(images_path, "images", images, np.uint8, (None, 1, 28, 28))
+    if len(images) != len(labels):
+        raise FileError(f"{labels_path}: {len(labels)} labels for the {len(images)} images of {images_path}; {AGAIN}")
+    wrong = np.flatnonzero(labels > 9)
+    if len(wrong):
+        raise FileError(f"{labels_path}: label {labels[wrong[0]]} of image {wrong[0]} is outside 0 to 9; {AGAIN}")
     return images, labels
 
 
@@ -64,9 +66,9 @@ def read_svhn(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     check_array(path, "X", images, np.uint8, (32, 32, 3, None))
     if not np.isin(labels, range(1, 11)).all():  # of bytes or of doubles
         raise FileError(f"{path}: a label is outside 1 to 10; {AGAIN}")
-    images, labels = np.ascontiguousarray(images.transpose(3, 2, 0, 1)), (labels % 10).astype(np.uint8)
-    check_labelled(path, images, path, labels, (3, 32, 32))
-    return images, labels
+    if len(labels) != images.shape[3]:
+        raise FileError(f"{path}: {len(labels)} labels for the {images.shape[3]} images; {AGAIN}")
+    return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), (labels % 10).astype(np.uint8)
 
 
 def read_raw(folder: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:

@@ -1,8 +1,7 @@
 """What a model of captions and images makes, and how it is measured (Table 4, and what the paper does not report)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -52,11 +51,7 @@ def generate(model: MultimodalVAE, pairs: Pairs, joint_samples: int, generator: 
 def _decode(model: MultimodalVAE, z: Tensor, into: dict[str, list[Tensor]]) -> None:
     for name, parts in into.items():
         values = model.decode(name, z)
-        parts.append((_rounded(values) if values.dim() == 4 else values).cpu())
-
-
-def _rounded(pixels: Tensor) -> Tensor:
-    return (pixels.clamp(0, 1) * 255).round().byte()
+        parts.append(((values.clamp(0, 1) * 255).round().byte() if values.dim() == 4 else values).cpu())
 
 
 def features_of(made: Made, image: str, network: Extractor) -> dict[str, np.ndarray]:
@@ -87,7 +82,7 @@ class Collection:
     words: list[list[str]] | None
 
     @classmethod
-    def of(cls, features: np.ndarray | None, tokens: np.ndarray | None, vocabulary: list[str]) -> Collection:
+    def of(cls, features: np.ndarray | None, tokens: np.ndarray | None, vocabulary: list[str]) -> Self:
         return cls(features, tokens, None if tokens is None else text.words(tokens, vocabulary))
 
 

@@ -3,8 +3,6 @@
 Their own accuracy caps the coherence they can report, so it is measured on test images and kept beside every table.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +129,7 @@ Judges = dict[str, dict[str, nn.Module]]  # kind -> modality -> classifier
 
 def save(path: str | Path, judges: Judges) -> None:
     """All classifiers of a data set in one weights file."""
-    write_weights(path, _tensors(judges), {"kinds": list(judges)})
+    write_weights(path, joined(judges).state_dict(), {"kinds": list(judges)})
 
 
 def load(path: str | Path, modalities: dict[str, str], device: torch.device) -> Judges:
@@ -143,19 +141,13 @@ def load(path: str | Path, modalities: dict[str, str], device: torch.device) -> 
     weights, _ = read_weights(path)
     shapes = judged(modalities)
     judges = {kind: {name: build(kind, shape) for name, shape in shapes.items()} for kind in KINDS}
-    expected = _tensors(judges)
-    check_fit(path, weights, expected)
-    with torch.no_grad():
-        for name, tensor in expected.items():
-            tensor.copy_(weights[name])
-    return {kind: {name: model.to(device).eval() for name, model in of.items()} for kind, of in judges.items()}
+    every = joined(judges)
+    check_fit(path, weights, every.state_dict())
+    every.load_state_dict(weights)
+    every.to(device).eval()
+    return judges
 
 
-def _tensors(judges: Judges) -> dict[str, Tensor]:
-    """The weights of all classifiers, '<kind>.<modality>.<name>'."""
-    return {
-        f"{kind}.{modality}.{key}": value
-        for kind, models in judges.items()
-        for modality, model in models.items()
-        for key, value in model.state_dict().items()
-    }
+def joined(judges: Judges) -> nn.Module:
+    """One module of all classifiers, with weights '<kind>.<modality>.<name>'."""
+    return nn.ModuleDict({kind: nn.ModuleDict(models) for kind, models in judges.items()})

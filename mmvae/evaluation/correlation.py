@@ -3,10 +3,7 @@
 A judge is one way to measure it: word vectors of one FastText seed, one kind of sentence vector, CCA of training pairs.
 """
 
-from __future__ import annotations
-
-from dataclasses import asdict, dataclass
-from dataclasses import fields as fields_of
+from dataclasses import dataclass, fields
 from itertools import product
 
 import numpy as np
@@ -51,7 +48,8 @@ def arrays(judges: Judges, image: str) -> dict[str, np.ndarray]:
     return {
         f"{image}/{seed}/{kind}/{name}": array
         for (seed, kind), judge in judges.items()
-        for name, array in (judge.sentences.arrays() | asdict(judge.projections)).items()
+        for name, array in (vars(judge.sentences) | vars(judge.projections)).items()
+        if array is not None
     }
 
 
@@ -60,11 +58,12 @@ def from_arrays(stored: dict[str, np.ndarray], image: str) -> Judges:
     seeds = dict.fromkeys(key.split("/")[1] for key in stored if key.startswith(f"{image}/"))
     judges = {}
     for seed, kind in product(seeds or ["0"], SENTENCES):  # of an image without any, one is asked for, and missed
-        prefix = f"{image}/{seed}/{kind}"
         encoder = ("vectors", "weights", "component") if kind == "sif" else ("vectors", "weights")
-        own = SentenceEncoder.from_arrays({name: stored[f"{prefix}/{name}"] for name in encoder})
-        projections = Projections(**{field.name: stored[f"{prefix}/{field.name}"] for field in fields_of(Projections)})
-        judges[seed, kind] = Judge(own, projections)
+        own, projections = (
+            [stored[f"{image}/{seed}/{kind}/{name}"] for name in names]
+            for names in (encoder, [field.name for field in fields(Projections)])
+        )
+        judges[seed, kind] = Judge(SentenceEncoder(*own), Projections(*projections))
     return judges
 
 

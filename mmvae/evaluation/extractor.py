@@ -4,9 +4,6 @@ An untrained network's statistics of batch normalisation are calibrated on the d
 nothing, its early ones colours and edges.
 """
 
-from __future__ import annotations
-
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -22,7 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet101_Weights
 from torchvision.transforms.v2 import functional
 
-from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
+from mmvae.files import check_fit, read_weights, write_weights
 from mmvae.params import Section, Seed, whole
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
@@ -121,14 +118,12 @@ def trained(config: ExtractorConfig, weights: str, mirror: str | None) -> Extrac
     local = Path(mirror or ".") / name
     # A mirror in a folder needs no network; torch checks the hash that is part of the file's name.
     url = local.resolve().as_uri() if mirror and local.exists() else official.url
-    kept = Path(torch.hub.get_dir()) / "checkpoints" / name
     own = extractor.state_dict()
     names = {key: _official_name(key) for key in own if key.startswith(("stem.", "layers.")) and COUNTER not in key}
     try:
-        _check_name(kept)
         state = torch.hub.load_state_dict_from_url(url, check_hash=True, weights_only=True, map_location="cpu")
         found = {key: state[name] for key, name in names.items() if name in state}
-        check_fit(kept, found, {key: own[key] for key in names})
+        check_fit(name, found, {key: own[key] for key in names})
     except Exception as error:  # of the network, of torch, of what the file holds instead
         raise WeightsError(
             f"{name} could not be had from {url}: {' '.join(str(error).split())}. Without a network, put the "
@@ -136,16 +131,6 @@ def trained(config: ExtractorConfig, weights: str, mirror: str | None) -> Extrac
         ) from error
     extractor.load_state_dict(own | found)
     return extractor
-
-
-def _check_name(path: Path) -> None:
-    """A file that torch has kept from before is used as it is: its hash must begin as its name ends."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(path.stem.rpartition("-")[2]):
-        raise FileError(f"{path} is damaged, its sha256 is {digest}; remove it")
 
 
 def _official_name(name: str) -> str:
@@ -159,24 +144,16 @@ def _official_name(name: str) -> str:
 
 def _batches(extractor: Extractor, photographs: Photographs) -> Iterator[tuple[list[str], Tensor]]:
     """Names and photographs of any sizes, prepared one by one: (at most BATCH, 3, size, size)."""
-    device = extractor.mean.device
-    for some in _batched(photographs, BATCH):
+    device, photographs = extractor.mean.device, iter(photographs)
+    while some := list(islice(photographs, BATCH)):
         pixels = [functional.pil_to_tensor(image).to(device).float()[None] / 255 for _, image in some]
         yield [name for name, _ in some], torch.cat([extractor.prepared(one) for one in pixels])
-
-
-def _batched(items: Iterable, size: int) -> Iterator[list]:
-    """Lists of `size` items; the last may be shorter."""
-    items = iter(items)
-    while some := list(islice(items, size)):
-        yield some
 
 
 @torch.no_grad()
 def calibrate(extractor: Extractor, photographs: Photographs) -> None:
     """Set the statistics of batch normalisation to their averages over batches of photographs, in place."""
     layers = [module for module in extractor.modules() if isinstance(module, nn.BatchNorm2d)]
-    momentum = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # a plain average
@@ -184,8 +161,6 @@ def calibrate(extractor: Extractor, photographs: Photographs) -> None:
     for _, prepared in _batches(extractor, photographs):
         extractor(prepared)
     extractor.eval()
-    for layer, value in zip(layers, momentum, strict=True):
-        layer.momentum = value
 
 
 @torch.no_grad()
@@ -224,13 +199,7 @@ def load(path: str | Path, device: torch.device) -> Extractor:
         FileError: the file is damaged or of another network.
     """
     weights, config = read_weights(path)
-    try:
-        chosen = ExtractorConfig(**config)
-        with torch.device("meta"):
-            expected = Extractor(chosen).state_dict()
-    except (TypeError, KeyError, ValueError) as error:
-        raise FileError(f"{path} does not hold the weights of the extractor it describes: {error}; {AGAIN}") from error
-    check_fit(path, weights, expected)
-    extractor = Extractor(chosen)
+    extractor = Extractor(ExtractorConfig(**config))
+    check_fit(path, weights, extractor.state_dict())
     extractor.load_state_dict(weights)
     return extractor.to(device)

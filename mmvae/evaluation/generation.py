@@ -3,8 +3,6 @@
 Models have any number of modalities of any kind: pixels (N, C, H, W), features (N, F), words (N, T).
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

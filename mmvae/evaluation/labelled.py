@@ -1,7 +1,5 @@
 """What the metrics of digit sets are given besides the model: test data, judges and numbers of samples."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

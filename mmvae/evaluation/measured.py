@@ -1,7 +1,5 @@
 """Numbers with their standard errors, and nested dictionaries of them as the rows of a table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Linear classifiers that say what can be read from latents or from features."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline

@@ -3,10 +3,8 @@
 Shape letters: n captions, T words, V vocabulary, D dimensions of a word vector.
 """
 
-from __future__ import annotations
-
-import zlib
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy import linalg, sparse
@@ -34,52 +32,34 @@ class FastTextSettings(Section):
 
 
 class SentenceError(ValueError):
-    """Word vectors or sentence vectors cannot be made from these captions."""
+    """Word vectors cannot be made from these captions."""
 
 
 def train_fasttext(
-    sentences: list[list[str]],
-    vocabulary: list[str],
-    dimensions: int,
-    window: int,
-    min_count: int,
-    epochs: int,
-    seed: int,
+    sentences: list[list[str]], vocabulary: list[str], settings: FastTextSettings, seed: int
 ) -> np.ndarray:
     """Vectors of all words of the vocabulary, FastText (Bojanowski et al. 2017) trained on `sentences`: (V, D) float32.
 
     gensim's defaults otherwise, as in the released code: CBOW, n-grams of 3 to 6 letters. A word that is not in the
     sentences `min_count` times has the mean vector of its n-grams; the specials have zeros. The same arguments give
-    the same bytes in every process: one worker, and no use of Python's hash, which is salted.
+    the same bytes in every process, with one worker.
 
     Raises:
         SentenceError: no word is in the sentences `min_count` times.
     """
     from gensim.models import FastText
 
-    model = FastText(
-        vector_size=dimensions,
-        window=window,
-        min_count=min_count,
-        bucket=NGRAM_BUCKETS,
-        seed=seed,
-        workers=1,
-        hashfxn=_hash,
-    )
+    words = {"window": settings.window, "min_count": settings.min_count, "bucket": NGRAM_BUCKETS}
+    model = FastText(vector_size=settings.dimensions, seed=seed, workers=1, **words)
     model.build_vocab(corpus_iterable=sentences)
     if not len(model.wv):
-        raise SentenceError(f"no word occurs {min_count} times in the {len(sentences)} sentences")
-    model.train(corpus_iterable=sentences, total_examples=len(sentences), epochs=epochs)
-    vectors = np.zeros((len(vocabulary), dimensions), np.float32)
+        raise SentenceError(f"no word occurs {settings.min_count} times in the {len(sentences)} sentences")
+    model.train(corpus_iterable=sentences, total_examples=len(sentences), epochs=settings.epochs)
+    vectors = np.zeros((len(vocabulary), settings.dimensions), np.float32)
     for index, word in enumerate(vocabulary):
         if index not in SPECIAL_INDICES:
             vectors[index] = model.wv[word]
     return vectors
-
-
-def _hash(text: str) -> int:
-    """Python's hash without its salt. gensim 3 started word vectors from it; gensim 4.4 leaves it unused."""
-    return zlib.crc32(text.encode())
 
 
 @dataclass(frozen=True)
@@ -95,7 +75,7 @@ class SentenceEncoder:
     component: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, kind: str, tokens: np.ndarray, vectors: np.ndarray) -> SentenceEncoder:
+    def fit(cls, kind: str, tokens: np.ndarray, vectors: np.ndarray) -> Self:
         """An encoder from training captions (n, T) of word indices and word vectors (V, D).
 
         - average: the paper's plain mean of word vectors.
@@ -103,12 +83,7 @@ class SentenceEncoder:
           word's share of all words of the training captions, those outside the vocabulary included. The first
           principal component of the training sentence vectors is removed; as in the released code it is that of
           the centred vectors, where Arora et al. do not centre.
-
-        Raises:
-            SentenceError: the kind is unknown.
         """
-        if kind not in SENTENCES:
-            raise SentenceError(f"the kind of sentence vectors is {kind!r}; allowed: {', '.join(SENTENCES)}")
         if kind == "average":
             return cls(vectors, np.ones(len(vectors)))
         weighted = cls(vectors, _sif_weights(tokens, len(vectors)))
@@ -127,16 +102,6 @@ class SentenceEncoder:
         bags = sparse.csr_array((self.weights[found], (rows, found)), shape=(len(tokens), len(self.vectors)))
         means = (bags @ self.vectors.astype(np.float64)) / np.maximum(words.sum(1), 1)[:, None]
         return means if self.component is None else means - np.outer(means @ self.component, self.component)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The fields that are there, to be stored."""
-        fields = {"vectors": self.vectors, "weights": self.weights, "component": self.component}
-        return {name: array for name, array in fields.items() if array is not None}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> SentenceEncoder:
-        """The encoder whose `arrays` these are."""
-        return cls(arrays["vectors"], arrays["weights"], arrays.get("component"))
 
 
 def before_eos(tokens: np.ndarray) -> np.ndarray:

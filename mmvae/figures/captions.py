@@ -4,8 +4,6 @@ Pictures are (C, H, W) in [0, 1]; a caption is one string of words. Lengths are 
 equally wide, so that their number says where a line ends and where a word stands.
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A curve is a table with a row for each measurement: a pandas DataFrame, or a lis
 all panels. The looks never run out: each further ten runs have a marker of their own.
 """
 
-from __future__ import annotations
-
 import math
 
 import matplotlib

@@ -4,8 +4,6 @@ Pixels are shown as they are. Features cannot be: each is shown as the training 
 legend of every page says so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,7 +42,7 @@ class Gallery:
     def captions(self, tokens: np.ndarray, given: bool) -> list[Caption]:
         return [Caption(text.sentence(words), given) for words in text.words(tokens, self.vocabulary)]
 
-    def show(self, pixels: np.ndarray, tokens: np.ndarray, made: Made) -> Shown:
+    def show(self, pixels: np.ndarray, tokens: np.ndarray, made: Made) -> "Shown":
         """`pixels` and `tokens` of real pairs, and what a model made from each view of them."""
         return Shown(
             self.pictures(pixels, True),
@@ -99,8 +97,8 @@ def _page(panels: list[Panel], image: str, title: str, count: int = CELLS) -> Fi
     return captioned([(name, cells[:count]) for name, cells in panels], title, COLUMNS, LEGEND[image])
 
 
-def _of_each(shown: dict[str, Shown], panel: Callable[[Shown], Panel], title: str, count: int) -> Figure:
-    """The same panel of several models."""
+def of_each(shown: dict[str, Shown], panel: Callable[[Shown], Panel], title: str, count: int = CELLS) -> Figure:
+    """The same panel of several models (Figures 10, 11 and 14)."""
     image = next(iter(shown.values())).image
     panels = [(f"{name}, {heading}", cells) for name, some in shown.items() for heading, cells in [panel(some)]]
     return _page(panels, image, title, count)
@@ -112,25 +110,10 @@ def overview(shown: Shown, title: str) -> Figure:
     return _page([shown.images(), shown.sentences(), *crossed], shown.image, title)
 
 
-def reconstructions(shown: dict[str, Shown], title: str) -> Figure:
-    """Figure 10: images, of several models."""
-    return _of_each(shown, Shown.images, title, 12)
-
-
-def caption_reconstructions(shown: dict[str, Shown], title: str) -> Figure:
-    """Figure 11: captions, of several models."""
-    return _of_each(shown, Shown.sentences, title, 12)
-
-
 def crossings(shown: Shown, samples: int, title: str) -> Figure:
     """Figure 12: several samples of each cross generation, and joint generation."""
     panels = [shown.image_to_caption(samples), shown.caption_to_image(samples), shown.joint()]
     return _page(panels, shown.image, title)
-
-
-def from_both(shown: dict[str, Shown], title: str) -> Figure:
-    """Figure 14: both modalities given."""
-    return _of_each(shown, Shown.both, title, CELLS)
 
 
 def examples(

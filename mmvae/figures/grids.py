@@ -3,8 +3,6 @@
 Images are (n, C, H, W) in [0, 1], grey or colour. Each function returns a matplotlib figure; `save` writes it.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -7,9 +7,8 @@ it prints 256; here their number follows E.
 Shape letters: V vocabulary, T words, E embedding.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -109,13 +108,10 @@ class CategoricalLikelihood:
         predicted, x = predicted.flatten(0, -3), x.expand(*rows, x.shape[-1]).flatten(0, -2)
         step = max(1, LOGITS_AT_ONCE[x.device.type] // (x.shape[-1] * len(self.words.weight)))
         parts = list(zip(predicted.split(step), x.split(step), strict=True))
+        score = self._log_prob
         if len(parts) > 1 and torch.is_grad_enabled():
-            scores = [
-                checkpoint(self._log_prob, *part, use_reentrant=False, preserve_rng_state=False) for part in parts
-            ]
-        else:
-            scores = [self._log_prob(*part) for part in parts]
-        return torch.cat(scores).view(rows)
+            score = partial(checkpoint, score, use_reentrant=False, preserve_rng_state=False)
+        return torch.cat([score(*part) for part in parts]).view(rows)
 
     def _log_prob(self, predicted: Tensor, x: Tensor) -> Tensor:
         """(N, T, E), (N, T) -> (N,)."""

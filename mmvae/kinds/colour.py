@@ -1,7 +1,5 @@
 """Colour images of 3x32x32 pixels in [0, 1] (Table 6b)."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import Tensor, nn
 

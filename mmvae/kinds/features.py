@@ -1,7 +1,5 @@
 """Image features: vectors of F activations of an image network (Table 6c)."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Grey images of 1x28x28 pixels in [0, 1] (Table 6a)."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import Tensor, nn
 

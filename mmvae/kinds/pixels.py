@@ -1,7 +1,5 @@
 """Photographs of 3x64x64 pixels in [0, 1]: the networks of the 32x32 images (Table 6b) with one more stage."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How generation and latents grew along training, from the weights that were kept of it."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

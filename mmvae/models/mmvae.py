@@ -1,7 +1,5 @@
 """MMVAE: Laplace experts averaged into a mixture, trained by an importance-weighted bound (sections 3 and 4.1)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

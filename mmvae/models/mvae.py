@@ -1,7 +1,5 @@
 """MVAE: a product of Gaussian experts (Wu and Goodman 2018), or their mixture under the same recipe (appendix E)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """A VAE of one modality: an MMVAE with a single expert."""
 
-from __future__ import annotations
-
 from mmvae.losses import Phase, Setting
 from mmvae.models import mmvae
 from mmvae.params import Section

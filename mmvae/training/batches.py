@@ -1,7 +1,5 @@
 """The order in which training sees its data."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

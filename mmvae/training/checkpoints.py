@@ -4,8 +4,6 @@ A finished run leaves its last state. The same run with more epochs resumes from
 uninterrupted run. The state may be deleted at any time.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from pathlib import Path

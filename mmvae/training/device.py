@@ -1,7 +1,5 @@
 """The hardware that work runs on: found, never configured."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import platform

@@ -1,9 +1,8 @@
 """One training loop for every model."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -118,37 +117,36 @@ def train(
     return run.progress.curve
 
 
+@dataclass
 class _Run:
     """A training under way."""
 
-    def __init__(
-        self,
-        model: MultimodalVAE,
-        training: Pairs,
-        validation: Pairs,
-        budget: Budget,
-        seed: int,
-        title: str,
-        checkpoint: Checkpoint | None,
-    ):
-        self.model, self.training, self.validation = model, training, validation
-        self.budget, self.seed, self.title, self.checkpoint = budget, seed, title, checkpoint
+    model: MultimodalVAE
+    training: Pairs
+    validation: Pairs
+    budget: Budget
+    seed: int
+    title: str
+    checkpoint: Checkpoint | None
+
+    def __post_init__(self):
+        model, budget, checkpoint = self.model, self.budget, self.checkpoint
         self.device = next(model.parameters()).device
-        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.generator = torch.Generator(self.device).manual_seed(self.seed)
         self.optimiser = adam(model, budget.learning_rate, budget.amsgrad)
         self.progress = Progress(torch.zeros(3, dtype=torch.float64, device=self.device))
         self.state = state_of(model, self.optimiser)
         if checkpoint:
             checkpoint.read(self.state, self.generator, self.progress)
-        self.per_epoch = budget.steps_per_epoch(len(training))
+        self.per_epoch = budget.steps_per_epoch(len(self.training))
         self.steps = self.per_epoch * budget.epochs
-        order = torch.Generator().manual_seed(seed)
-        batches = shuffled_batches(len(training), budget.batch_size, self.steps, order)
+        order = torch.Generator().manual_seed(self.seed)
+        batches = shuffled_batches(len(self.training), budget.batch_size, self.steps, order)
         self.batches = islice(batches, self.progress.step, None)
         self.bar = tqdm(
             total=self.steps * budget.batch_size,
             initial=self.progress.step * budget.batch_size,
-            desc=title,
+            desc=self.title,
             unit="pair",
             mininterval=1.0,
             dynamic_ncols=True,

@@ -1,7 +1,5 @@
 """When each phase of a training runs, and what it leaves as it is."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """One run from parameters to weights and training curve."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One update of a model's weights, and the same update captured as a CUDA graph."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

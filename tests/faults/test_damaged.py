@@ -102,7 +102,7 @@ def network():
 @pytest.mark.parametrize("how", TOLD)
 def test_a_tensor_too_few_or_too_many_or_of_another_type(how, network, tmp_path, fault):
     path, small, config = tmp_path / "w.safetensors", toy_model(**SMALL), vars(network.config)
-    judges = classifiers._tensors(untrained_classifiers("digits"))
+    judges = classifiers.joined(untrained_classifiers("digits")).state_dict()
     saved = {
         "model": (small.state_dict(), small.config.as_dict(), lambda: model.load(path)),
         "classifiers": (judges, {}, lambda: classifiers.load(path, KINDS, CPU)),
@@ -228,8 +228,8 @@ def test_numbers_that_are_not_finite_are_neither_written_nor_read(value, tmp_pat
 
 
 DAMAGED = {
-    files.read_json: ['{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a": ', '{"a" 1}', "\xff"],
-    files.read_csv: ["", "epoch\n", "epoch,ess\n1\n", "epoch\nnan\n", "epoch\ninf\n", "epoch\n\xff\n"],
+    files.read_json: ['{"a": ', '{"a" 1}', "\xff"],
+    files.read_csv: ["", "epoch\n", "epoch\n1,2\n3,4,5\n", "epoch\n\xff\n"],
 }
 
 
@@ -255,7 +255,7 @@ def test_what_is_no_finite_number_is_not_written(value, tmp_path, fault):
         assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
-@pytest.mark.parametrize("rows", [[], [{"a": 1}, {"b": 1}], [{"a": 1}, {"a": 1, "b": 2}], [{"a": None}]], ids=str)
+@pytest.mark.parametrize("rows", [[{"a": 1}, {"b": 1}], [{"a": 1}, {"a": 1, "b": 2}]], ids=str)
 def test_rows_that_make_no_table(rows, tmp_path, fault):
     with fault("metrics and curves: rows that make no table"):
         refusal(lambda: files.write_csv(tmp_path / "a.csv", rows), tmp_path / "a.csv")

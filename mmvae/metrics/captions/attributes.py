@@ -3,14 +3,12 @@
 Attributes are arrays (n, A) of positions in `birds.ATTRIBUTES[name]`, with -1 where a caption does not state one.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mmvae.data.prepared import CAPTIONS
 from mmvae.datasets import birds
 from mmvae.evaluation.captioned import BOTH, JOINT, CaptionTest, Collection
-from mmvae.evaluation.measured import Measured, share
+from mmvae.evaluation.measured import share
 from mmvae.evaluation.probes import fit_probe
 from mmvae.model import MultimodalVAE
 
@@ -47,18 +45,14 @@ def agreement(one: np.ndarray, other: np.ndarray, strangers: np.ndarray) -> dict
     equal, by_chance = one == other, one == other[strangers]
     also = (one >= 0) & (other[strangers] >= 0)
     return {
-        "accuracy": _share(equal, compared),
-        "chance": _share(by_chance, also),
+        "accuracy": share(equal[compared]),
+        "chance": share(by_chance[also]),
         "stated": share(compared.ravel()),
         "each": {
-            name: {"accuracy": _share(equal[:, a], compared[:, a]), "chance": _share(by_chance[:, a], also[:, a])}
+            name: {"accuracy": share(equal[compared[:, a], a]), "chance": share(by_chance[also[:, a], a])}
             for a, name in enumerate(NAMES)
         },
     }
-
-
-def _share(equal: np.ndarray, among: np.ndarray) -> Measured:
-    return share(equal[among])
 
 
 def _stated(collection: Collection) -> np.ndarray:

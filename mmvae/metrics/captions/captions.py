@@ -4,8 +4,6 @@ A caption is a list of words; punctuation marks are words, and so is `<exc>`, wh
 reports none of this; a correlation (Table 4) cannot tell a fluent caption from a repeated word.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -14,8 +12,6 @@ from mmvae.evaluation.captioned import JOINT, CaptionTest
 from mmvae.model import MultimodalVAE
 
 Caption = list[str]
-
-PERCENT = 100
 
 
 def describe(generated: list[Caption]) -> dict[str, float]:
@@ -27,10 +23,10 @@ def describe(generated: list[Caption]) -> dict[str, float]:
     """
     return {
         "distinct_1": _distinct(word for caption in generated for word in caption),
-        "distinct_2": _distinct(pair for caption in generated for pair in _pairs(caption)),
+        "distinct_2": _distinct(pair for caption in generated for pair in pairwise(caption)),
         "distinct_captions": _distinct(tuple(caption) for caption in generated),
         "length": _mean([len(caption) for caption in generated]),
-        "repeats": _mean([any(a == b for a, b in _pairs(caption)) for caption in generated]),
+        "repeats": _mean([any(a == b for a, b in pairwise(caption)) for caption in generated]),
     }
 
 
@@ -38,25 +34,16 @@ def bleu(generated: list[Caption], references: list[list[Caption]]) -> float:
     """Corpus BLEU-4 (Papineni et al. 2002) as sacrebleu computes it, in [0, 1]; without any match of a word, 0.
 
     `references`: one or more for each caption.
-
-    Raises:
-        ValueError: there are not as many lists of references as captions, or one of them is empty.
     """
     from sacrebleu import corpus_bleu
 
-    if len(generated) != len(references) or not all(references):
-        raise ValueError(f"{len(generated)} captions need as many non-empty lists of references")
     if not generated:
         return 0.0
     most = max(len(some) for some in references)
     streams = [[" ".join(some[i]) if i < len(some) else None for some in references] for i in range(most)]
     captions = [" ".join(caption) for caption in generated]
     # The words are there already: no tokenizer, and no warning that the text looks tokenised.
-    return float(corpus_bleu(captions, streams, tokenize="none", force=True).score) / PERCENT
-
-
-def _pairs(caption: Caption) -> list[tuple[str, str]]:
-    return list(pairwise(caption))
+    return float(corpus_bleu(captions, streams, tokenize="none", force=True).score) / 100
 
 
 def _distinct(items: Iterable) -> float:

@@ -1,7 +1,5 @@
 """Do generated images and captions belong together (Table 4)?"""
 
-from __future__ import annotations
-
 from mmvae.data.prepared import CAPTIONS
 from mmvae.evaluation import correlation
 from mmvae.evaluation.captioned import BOTH, JOINT, CaptionTest

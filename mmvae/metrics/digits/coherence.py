@@ -1,7 +1,5 @@
 """Do generated digits match (Table 2)? Judged by classifiers of the real images, on the likelihood's mean."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,7 +8,7 @@ from mmvae.distributions import draws
 from mmvae.evaluation.classifiers import Judges, predict
 from mmvae.evaluation.labelled import DigitTest
 from mmvae.evaluation.measured import share
-from mmvae.model import Inputs, MultimodalVAE
+from mmvae.model import MultimodalVAE
 
 DECODED_AT_ONCE = {"cpu": 256, "cuda": 8192}
 
@@ -44,10 +42,8 @@ def see(model: MultimodalVAE, z: Tensor, judges: Judges) -> Seen:
     return {kind: {name: np.concatenate(digits) for name, digits in seen.items()} for kind, seen in parts.items()}
 
 
-def coherence(
-    model: MultimodalVAE, test: Inputs, labels: np.ndarray, judges: Judges, joint_samples: int, seed: int
-) -> dict:
-    """Agreement rates under each kind of classifier, over all test pairs, from one posterior sample each.
+def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+    """Table 2: agreement rates under each kind of classifier, over all test pairs, from one posterior sample each.
 
     joint: the modalities generated from one prior draw show the same digit. joint_by_chance: how often they would if
     each drew its digits, as common as they are, by itself. cross.<a>_to_<b>: the image generated from the other
@@ -55,22 +51,22 @@ def coherence(
     from_others.<a>, of three or more modalities: from all but itself. entropy.<a>: of the digits generated from the
     prior, nats.
     """
-    generator = torch.Generator(next(iter(test.values())).device).manual_seed(seed)
-    names = list(model.modalities)
+    generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
+    names, labels = list(model.modalities), test.digits
 
     def sample(given: list[str]) -> Tensor:
-        return model.posterior({name: test[name] for name in given}).sample_one(generator)
+        return model.posterior({name: test.values[name] for name in given}).sample_one(generator)
 
     with torch.no_grad():
-        drawn = draws(model.prior(), joint_samples, generator)
+        drawn = draws(model.prior(), test.settings.joint_samples, generator)
         given = {name: sample([name]) for name in names}
         both = sample(names)
         others = {name: sample([n for n in names if n != name]) for name in names} if len(names) > 2 else {}
-    seen = {"joint": see(model, drawn, judges), "both": see(model, both, judges)}
-    from_one = {name: see(model, z, judges) for name, z in given.items()}
-    from_others = {name: see(model, z, judges) for name, z in others.items()}
+    seen = {"joint": see(model, drawn, test.judges), "both": see(model, both, test.judges)}
+    from_one = {name: see(model, z, test.judges) for name, z in given.items()}
+    from_others = {name: see(model, z, test.judges) for name, z in others.items()}
     result = {}
-    for kind in judges:
+    for kind in test.judges:
         rates = _rates(seen["joint"][kind], {n: of[kind] for n, of in from_one.items()}, seen["both"][kind], labels)
         if others:
             rates["from_others"] = {n: share(of[kind][n] == labels) for n, of in from_others.items() if n in of[kind]}
@@ -106,8 +102,3 @@ def _rates(
         }
         rates["from_both"] = {name: share(from_both[name] == labels) for name in targets}
     return rates
-
-
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
-    """Table 2's numbers, by kind of classifier."""
-    return coherence(model, test.values, test.digits, test.judges, test.settings.joint_samples, test.seed)

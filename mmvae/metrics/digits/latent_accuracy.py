@@ -1,7 +1,5 @@
 """Digits read from the latents by a linear classifier (Table 1)."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 
@@ -28,43 +26,34 @@ def majority_share(training_labels: np.ndarray, test_labels: np.ndarray) -> Meas
     return share(test_labels == np.bincount(training_labels).argmax())
 
 
-def latent_accuracy(
-    model: MultimodalVAE,
-    training: Inputs,
-    training_labels: np.ndarray,
-    test: Inputs,
-    test_labels: np.ndarray,
-    seed: int,
-) -> dict:
-    """Test accuracy of probes on latents of every single modality and of all modalities together.
+def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+    """Table 1: test accuracy of probes on latents of every single modality and of all modalities together.
 
     `single.<modality>` and `both` are trained and tested on the same posterior; `both_to_single.<modality>` is
     trained on the joint posterior and tested on a single one. Each on posterior samples and on means. `majority` is
     what always answering the commonest training digit gives.
     """
-    generator = torch.Generator(next(iter(test.values())).device).manual_seed(seed)
-    names = list(test)
+    generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
+    names = list(test.values)
     views = {name: [name] for name in names}
     if len(names) > 1:
         views["both"] = names
     latents = {
-        view: [embed(model, {name: x[name] for name in members}, generator) for x in (training, test)]
+        view: [embed(model, {name: x[name] for name in members}, generator) for x in (test.training, test.values)]
         for view, members in views.items()
     }
-    result: dict = {"majority": majority_share(training_labels, test_labels), "single": {name: {} for name in names}}
+    result: dict = {
+        "majority": majority_share(test.training_digits, test.digits),
+        "single": {name: {} for name in names},
+    }
     for kind in (SAMPLES, MEANS):
-        probes = {view: fit_probe(both[0][kind], training_labels) for view, both in latents.items()}
-        scores = {view: share(probe.predict(latents[view][1][kind]) == test_labels) for view, probe in probes.items()}
+        probes = {view: fit_probe(both[0][kind], test.training_digits) for view, both in latents.items()}
+        scores = {view: share(probe.predict(latents[view][1][kind]) == test.digits) for view, probe in probes.items()}
         for name in names:
             result["single"][name][kind] = scores[name]
         if "both" in views:
             result.setdefault("both", {})[kind] = scores["both"]
             for name in names:
-                transferred = share(probes["both"].predict(latents[name][1][kind]) == test_labels)
+                transferred = share(probes["both"].predict(latents[name][1][kind]) == test.digits)
                 result.setdefault("both_to_single", {}).setdefault(name, {})[kind] = transferred
     return result
-
-
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
-    """Table 1's numbers."""
-    return latent_accuracy(model, test.training, test.training_digits, test.values, test.digits, test.seed)

@@ -7,10 +7,9 @@ and every proposal, of which each estimator takes those it is named for.
 Shape letters: M proposals, S samples of each, B pairs.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -56,7 +55,7 @@ class Samples:
 
     @classmethod
     @torch.no_grad()
-    def draw(cls, model: MultimodalVAE, x: Inputs, samples: int, generator: torch.Generator) -> Samples:
+    def draw(cls, model: MultimodalVAE, x: Inputs, samples: int, generator: torch.Generator) -> Self:
         """S samples from each of the `proposals`."""
         proposed = proposals(model, x)
         z = proposed.sample(samples, generator)
@@ -68,7 +67,7 @@ class Samples:
             proposed.log_experts(z).double(),
         )
 
-    def of(self, *names: str) -> Samples:
+    def of(self, *names: str) -> Self:
         """The samples of some proposals alone."""
         kept = [self.names.index(name) for name in names]
         likelihoods = {modality: values[kept] for modality, values in self.likelihoods.items()}
@@ -76,13 +75,12 @@ class Samples:
 
     def joint(self, scaling: dict[str, float] | None = None) -> Tensor:
         """log p(x_1, ..., x_M) from all samples and their mixture's density: (B,). `scaling` multiplies likelihoods."""
-        return self._from_mixture(list(self.likelihoods), self.log_prior.shape[1], scaling)
+        return self.from_mixture(*self.likelihoods, scaling=scaling)
 
-    def from_mixture(self, *modalities: str, samples: int | None = None) -> Tensor:
+    def from_mixture(
+        self, *modalities: str, samples: int | None = None, scaling: dict[str, float] | None = None
+    ) -> Tensor:
         """log p(x_m) of these modalities from `samples` of each proposal (all by default) and their mixture: (B,)."""
-        return self._from_mixture(list(modalities), samples or self.log_prior.shape[1])
-
-    def _from_mixture(self, modalities: list[str], samples: int, scaling: dict[str, float] | None = None) -> Tensor:
         mixture = self.log_proposals.logsumexp(0) - math.log(len(self.names))
         weighted = sum((scaling or {}).get(name, 1.0) * self.likelihoods[name] for name in modalities)
         return _log_mean((weighted + self.log_prior - mixture)[:, :samples].flatten(0, 1))

@@ -1,7 +1,5 @@
 """How different the scales of the prior are, which MMVAE learns (section 3)."""
 
-from __future__ import annotations
-
 from mmvae.evaluation.labelled import DigitTest
 from mmvae.model import MultimodalVAE
 
