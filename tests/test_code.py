@@ -4,10 +4,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
 from conftest import ROOT
 from dvc.repo import Repo
+from toys import toy_config, toy_pairs
 
 from mmvae import closure, params, runs
 
@@ -42,6 +45,23 @@ MODEL = BiVCCA
 def phases(options, setting):
     return [Phase(AllModalities(0.0))]
 '''
+
+
+def test_bivcca_is_the_mean_over_experts_of_scaled_likelihood_minus_kl():
+    bivcca = ModuleType("bivcca")
+    exec(BIVCCA, bivcca.__dict__)  # noqa: S102
+    torch.manual_seed(0)
+    model = bivcca.MODEL(toy_config("mvae"))
+    x = toy_pairs(8).batch(slice(0, 8))
+    (phase,) = bivcca.phases(bivcca.Options(), None)
+    noise = phase.loss.noise(model, 8, torch.Generator().manual_seed(0))
+    bound = phase.loss(model, x, noise, torch.ones(())).bound
+    expected = 0
+    for expert, standard in zip(map(model.expert, x, x.values()), noise[0][1], strict=True):
+        z = (expert.loc + expert.scale * standard)[0]
+        likelihood = sum(m.scaling * m.log_likelihood(z, x[name]) for name, m in model.modalities.items())
+        expected = expected + (likelihood - expert.kl(model.prior()).sum(-1)) / len(x)
+    torch.testing.assert_close(bound, expected)
 
 
 @pytest.fixture
