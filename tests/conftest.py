@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +17,18 @@ from forked import Server
 for name in [name for name in os.environ if name.startswith(("DVC_", "GIT_", "MPL", "OMP_", "PYTHON", "TQDM_"))]:
     del os.environ[name]
 os.environ["OMP_NUM_THREADS"] = "1"  # processes share the cores: more threads would only wait
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("MMVAE_SHARED", ROOT.parent / "shared"))
 FIRST = "test_smoke.py"  # runs the whole pipeline, tiny, while others go on beside it
 OF_ITS_PROJECT = ("test_stopped.py", "test_storage.py")
 SMALL = "test_files.py"  # and what comes after it in the alphabet
+BESIDE = {  # the product: dvc.yaml, benchmarks and studies
+    *("test_pipeline.py", "test_benchmarks.py", "test_results.py", "test_measure.py"),
+    *("test_subset.py", "test_gradients.py", "test_moments.py", "test_first_updates.py"),
+}
+WHOLE_STAGES = {"finished_project", "stage_server"}  # fixtures that take their time
 
 
 def pytest_configure():
@@ -40,7 +47,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent.name == "faults":
             item.add_marker("faults")
-        if "finished_project" in item.fixturenames:
+        if item.path.name in BESIDE or WHOLE_STAGES & set(item.fixturenames):
             item.add_marker("slow")
 
 

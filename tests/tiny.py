@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
@@ -39,7 +38,6 @@ CODE = ("mmvae", "stages")
 RECORDER = Path(__file__).parent / "recorder"  # on PYTHONPATH, sees what every Python loads
 OUTPUTS = ("code", "data", "models", "metrics", "plots", "dvc.lock")
 ENVIRONMENT = os.environ | {
-    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "GIT_AUTHOR_NAME": "test",
     "GIT_AUTHOR_EMAIL": "test@example.com",
     "GIT_COMMITTER_NAME": "test",

@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -27,9 +26,7 @@ WAYS = {  # who gets which signal
 def start(folder: Path, log: Path, *targets: str) -> subprocess.Popen:
     """What `make repro` does once its environment is there, in a process group of its own."""
     with log.open("ab") as file:
-        python = shlex.quote(sys.executable)
-        command = f"{python} -m stages.recover && exec {python} -m dvc repro {shlex.join(targets)}"
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        command = f"python -m stages.recover && exec python -m dvc repro {shlex.join(targets)}"
         return subprocess.Popen(
             ["bash", "-c", command],
             cwd=folder,
@@ -37,7 +34,7 @@ def start(folder: Path, log: Path, *targets: str) -> subprocess.Popen:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=_interruptible,
-            env=os.environ | {"PATH": path, "TQDM_DISABLE": "1"},
+            env=os.environ | {"TQDM_DISABLE": "1"},
         )
 
 
