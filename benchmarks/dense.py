@@ -4,8 +4,6 @@ Every particle of every expert is decoded by every decoder with gradient, expert
 torch.distributions, and layers are what Table 6 names. Shares no code with mmvae but the shapes of its parameters.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -5,8 +5,6 @@ torch.distributions, the three posteriors sampled anew. `difference` is the larg
 log p(x_m) over five pairs, in nats: sampling noise.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import statistics

@@ -10,8 +10,6 @@ last stage collects, and the state, checkpoints included, as files of at most 15
 carried to another machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import os

@@ -1,7 +1,5 @@
 """What the benchmarks share: the paper's networks, pairs to train them on, and how numbers are printed."""
 
-from __future__ import annotations
-
 import json
 
 import torch

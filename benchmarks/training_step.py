@@ -6,8 +6,6 @@ product's path without reduced precision. `ratio` is of the product over the den
 relative error of the whole gradient against the dense formulation in float64, on the weights that the updates gave.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import time

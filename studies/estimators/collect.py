@@ -6,8 +6,6 @@ is the last stage of measure/dvc.yaml. It writes measured.csv, first_updates.csv
 evaluated there. Without --gather, these three replace what the study's own files say of the same runs.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -1,7 +1,5 @@
 """Draw the study's own pictures into pictures/: `python -m studies.estimators.figures`."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -7,8 +7,6 @@ objective, this K and this seed. data/measured/first_updates_k_<K>.csv has what 
 data/first_updates/k_<K>.csv every update.
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import replace
 from statistics import median

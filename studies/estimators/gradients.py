@@ -10,8 +10,6 @@ go to data/measured/gradients_<run>.csv.
 Shape letters: M experts, K particles, B batch, D latents, N = M * K * B particles.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 from collections.abc import Iterable

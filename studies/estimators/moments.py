@@ -6,8 +6,6 @@ Run it where the run was trained: it reads the state that a finished training of
 numbers go to data/measured/moments_<run>.csv.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -10,13 +10,12 @@ difference inside a claim:
 When the condition stops being true, the page is not written, and the error quotes the sentence.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Self
 
 import jinja2
 import pandas as pd
@@ -36,7 +35,7 @@ class PageError(ValueError):
 class Value(float):
     """A measured number with its standard error, None where it has none."""
 
-    def __new__(cls, value: float, error: float | None = None) -> Value:
+    def __new__(cls, value: float, error: float | None = None) -> Self:
         number = super().__new__(cls, value)
         number.error = error
         return number

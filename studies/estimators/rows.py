@@ -1,7 +1,5 @@
 """What was measured as rows of measured.csv: one number each."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from mmvae.evaluation.measured import table

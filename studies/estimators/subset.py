@@ -6,8 +6,6 @@ for testing; params.yaml says how many, and the hash of their arrays. The first 
 same arrays. The second folder gets the same layout, MNIST's files included.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import io
