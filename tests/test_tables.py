@@ -139,3 +139,18 @@ def test_a_long_table_without_a_number_that_is_shown(tmp_path):
 def test_tables_need_no_torch():
     code = "import sys, mmvae.report, stages.tables; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_the_readme_quotes_the_report():
+    text = (ROOT / "README.md").read_text()
+    section = text[text.index("## Results on embedded data") : text.index("## Results on real data")]
+    printed = "\n".join(
+        tables.markdown(ROOT / f"metrics/{name}.csv", family)
+        for name, family in (("digits", "digits"), ("birds", "captions"))
+    )
+    quoted = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(quoted) > 10
+    assert [line for line in quoted if line not in printed] == []
+    first = [line.replace("|", " ").split() for line in text[: text.index("## Four")].splitlines() if "| m" in line]
+    rows = {line.split()[1]: line.split() for line in quoted if "coherence" not in line and line.startswith("| m")}
+    assert [cell for name, *cells in first for cell in cells if cell not in rows[name]] == []
