@@ -106,13 +106,12 @@ def test_training_curves_of_twelve_runs_and_six_modalities(table):
     assert [text.get_text() for text in kls.get_legend().get_texts()] == list(NAMES)
 
 
-def test_learning_curves_of_twelve_runs_and_three_levels():
+def test_learning_curves_of_twelve_runs():
     rows = [{"epoch": n, "pairs": n, "joint": 0.5, "a_to_b": 0.2, "entropy_a": 1.0} for n in (1, 2)]
-    levels = {level: {"joint": 0.1 * i} for i, level in enumerate(("paper", "chance", "floor"))}
-    figure = curves.learning_curves(dict.fromkeys(RUNS, rows), "title", levels)
-    assert legend(figure) == [*RUNS, *levels]
+    figure = curves.learning_curves(dict.fromkeys(RUNS, rows), "title")
+    assert legend(figure) == list(RUNS)
     joint = figure.axes[0]
-    assert len(joint.lines) == len(looks(joint.lines)) == len(RUNS) + len(levels)
+    assert len(joint.lines) == len(looks(joint.lines)) == len(RUNS)
     assert [panel.get_title() for panel in figure.axes[:2]] == ["joint coherence, %", "coherence, a to b, %"]
 
 

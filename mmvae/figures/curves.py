@@ -103,11 +103,8 @@ def pairs_axis(panel: Axes, pairs: list[float]) -> None:
 
 
 @default_style
-def learning_curves(curves: Curves, title: str, levels: dict[str, dict[str, float]] | None = None) -> Figure:
-    """Joint and cross coherence, latent accuracy and the entropy of prior draws against pairs seen, on a log axis.
-
-    `levels`: what is drawn as a horizontal line, by its label and the name of its column.
-    """
+def learning_curves(curves: Curves, title: str) -> Figure:
+    """Joint and cross coherence, latent accuracy and the entropy of prior draws against pairs seen, on a log axis."""
     tables = {run: pd.DataFrame(rows) for run, rows in curves.items()}
     columns = dict.fromkeys(key for table in tables.values() for key in table)
     shown = [key for key in columns if key not in ("epoch", "pairs") and not key.startswith("reconstruction_")]
@@ -115,7 +112,6 @@ def learning_curves(curves: Curves, title: str, levels: dict[str, dict[str, floa
     figure = Figure(figsize=(4.6 * across, 8), layout="constrained")
     axes = figure.subplots(2, across, squeeze=False)
     looks = {run: {"marker": "o"} | look(i) for i, run in enumerate(tables)}
-    lines = {label: {"color": "black", "ls": line_style(i + 1), "lw": 1} for i, label in enumerate(levels or {})}
     for panel, key in zip(axes.flat, shown, strict=False):
         name, scale, top = _measure(key)
         panel.set_title(name, fontsize=11)
@@ -124,12 +120,9 @@ def learning_curves(curves: Curves, title: str, levels: dict[str, dict[str, floa
         for run, table in tables.items():
             if key in table:
                 panel.plot(table["pairs"], scale * table[key], **looks[run])
-        for label, style in lines.items():
-            if key in levels[label]:
-                panel.axhline(scale * levels[label][key], **style)
     for panel in axes.flat[len(shown) :]:
         panel.set_axis_off()
-    legend_below(figure, {label: Line2D([], [], **style) for label, style in (looks | lines).items()})
+    legend_below(figure, {run: Line2D([], [], **style) for run, style in looks.items()})
     figure.suptitle(title, fontsize=13)
     return figure
 
