@@ -82,7 +82,7 @@ def bird_claims(n: Numbers) -> Iterator[Claim]:
             yield Claim(f"{mmvae} is above the floor, {name}", value, floor, 0.03)
             if pairs != "joint":
                 yield Claim(
-                    f"{mmvae} is ahead of MVAE, {name}", value, n(f"mvae_{image}", f"{CORRELATION}.{pairs}"), 0.05
+                    f"{mmvae} is ahead of MVAE, {name}", value, n(f"mvae_{image}", f"{CORRELATION}.{pairs}"), 0.03
                 )
 
 
