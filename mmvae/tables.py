@@ -64,11 +64,13 @@ DIGITS = (
     Table(
         "latent_accuracy",
         "Table 1. Latent accuracy of posterior samples, %. A linear classifier is trained and tested on the posterior "
-        "given one modality, on that given both, or trained on both and tested on one.",
+        "given one modality, on that given both, or trained on both and tested on one. Commonest: always answering the "
+        "commonest digit.",
         {
             r"\1": r"latent_accuracy\.single\.(\w+)\.samples",
             "both": r"latent_accuracy\.both\.samples",
             r"both, tested on \1": r"latent_accuracy\.both_to_single\.(\w+)\.samples",
+            "commonest": r"latent_accuracy\.majority",
         },
         (r"\1", "both", r"both, tested on \1"),
         factor=100,
@@ -76,14 +78,13 @@ DIGITS = (
     Table(
         "coherence",
         "Tables 2 and 5. Coherence, %, judged by the strong classifiers. By chance: how often the images of one draw "
-        "would agree if each modality drew its digits by itself. Commonest: always answering the commonest digit.",
+        "would agree if each modality drew its digits by itself.",
         {
             "joint": RATES + "joint",
             "by chance": RATES + "joint_by_chance",
             r"\1 to \2": RATES + r"cross\.(\w+)_to_(\w+)",
             r"others to \1": RATES + r"from_others\.(\w+)",
             r"both to \1": RATES + r"from_both\.(\w+)",
-            "commonest": r"latent_accuracy\.majority",
         },
         ("joint", r"\1 to \2", r"others to \1"),
         factor=100,
