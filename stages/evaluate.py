@@ -16,8 +16,8 @@ from stages import arguments, run
 def main() -> None:
     given = arguments("set", "run", "seed")
     device = find_device()
-    epochs = Path(f"models/{given.set}/{given.run}/{given.seed}_epochs")
-    trained = model.load(max(epochs.glob("epoch_*.safetensors")), device)
+    weights = Path(f"models/{given.set}/{given.run}")
+    trained = model.load(weights / f"{given.seed}.safetensors", device)
     pairs = LabelledPairs(given.set, device)
     names = tuple(trained.modalities)
     test = DigitTest(
@@ -31,7 +31,7 @@ def main() -> None:
     measured = {name: registry.find(folder, name).measure(trained, test) for name in registry.names(folder)}
     write_table(f"data/evaluations/{given.set}/{given.run}_{given.seed}.csv", table(measured))
     curve = read_csv(f"plots/{given.set}/curves/{given.run}_{given.seed}.csv")
-    grown = growth(epochs, curve, test, measured)
+    grown = growth(weights / f"{given.seed}_epochs", curve, test, measured)
     write_csv(f"plots/{given.set}/learning/{given.run}_{given.seed}.csv", grown)
 
 

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 from mmvae import registry
 from mmvae.files import FileError, atomic
@@ -39,14 +40,23 @@ def obtain(data_set: str, folder: Path, mirror: str | None) -> None:
             partial.mkdir(parents=True, exist_ok=True)
             _gather(data.SOURCES, mirror, partial)
         else:
-            _remove(partial)
-            data.write_raw(partial)
+            _paint(data, partial)
         _put_in_place(partial, folder)
     except OSError as error:  # of writing: those of the source have become a DownloadError
         raise FileError(
             f"{error.filename or folder} cannot be written: {_short(error.strerror or error)}. Make room or make it "
             "writable, and run the same command again: it goes on from what there is"
         ) from error
+
+
+def _paint(data: ModuleType, partial: Path) -> None:
+    """An embedded set, whole or not at all: nothing of it is worth going on from."""
+    _remove(partial)
+    try:
+        data.write_raw(partial)
+    except BaseException:
+        _remove(partial)
+        raise
 
 
 def _gather(wanted: dict[str, tuple[str, str | None]], mirror: str | None, partial: Path) -> None:
