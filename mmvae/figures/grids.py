@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.backends import backend_agg  # noqa: F401 (loaded now: a signal during its first use is a traceback)
 from matplotlib.figure import Figure
 from PIL import Image
 
