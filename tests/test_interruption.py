@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from toys import write_digit_noise
 
 STAGE = "python -m stages.train --set digits --seed 0 --run mmvae"
@@ -25,6 +26,7 @@ def checkpoints(folder: Path) -> list[Path]:
     return list((folder / ".checkpoints").glob("digits_mmvae_0_*.safetensors"))
 
 
+@pytest.mark.slow
 def test_a_killed_stage_goes_on_to_the_same_bytes(stage_server, tmp_path):
     """Killed a moment after its first checkpoint; it writes one after every update."""
     folder = write_digit_noise(tmp_path, epochs=4, pairs_per_epoch=320)
@@ -50,6 +52,7 @@ def test_a_killed_stage_goes_on_to_the_same_bytes(stage_server, tmp_path):
     assert not checkpoints(folder)
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_where_the_stage_ended(stage_server, tmp_path):
     at_once = write_digit_noise(tmp_path / "at_once", epochs=4)
     assert stage_server.run(at_once, STAGE) == (0, "")

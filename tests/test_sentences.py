@@ -107,6 +107,7 @@ def trained(hash_seed: str, seed: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_fresh_processes_train_the_same_bytes():
     first = trained("0", seed="4")
     assert first.startswith("(13, 12) float32")
