@@ -90,6 +90,7 @@ def code(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in sorted((folder / "code").rglob("*.txt"))}
 
 
+@pytest.mark.slow
 def test_a_new_run_is_one_file_and_one_entry_and_adds_its_own_stages_only(clone):
     stages, hashes = definitions(clone), code(clone)
     (clone / "mmvae/models/bivcca.py").write_text(BIVCCA)
@@ -112,12 +113,14 @@ def changed_code(clone: Path, file: str, change: tuple[str, str]) -> set[str]:
     return {name for name, value in code(clone).items() if before.get(name) != value}
 
 
+@pytest.mark.slow
 def test_a_comment_or_a_docstring_changes_no_code(clone):
     path = "mmvae/training/loop.py"
     assert not changed_code(clone, path, ("import math\n", "import math  # for isfinite\n"))
     assert not changed_code(clone, path, ('"""One training loop', '"""The training loop'))
 
 
+@pytest.mark.slow
 def test_a_new_metric_evaluates_and_trains_nothing(clone):
     (clone / "mmvae/metrics/digits/nothing.py").write_text("def measure(model, test):\n    return {}\n")
     with_it = code(clone)
@@ -128,6 +131,7 @@ def test_a_new_metric_evaluates_and_trains_nothing(clone):
     assert all("evaluate" in name for name in changed)
 
 
+@pytest.mark.slow
 def test_a_kind_changes_the_code_of_the_runs_that_use_it(clone):
     changed = changed_code(clone, "mmvae/kinds/pixels.py", ("= 64\n", "= 32\n"))
     assert changed == {f"code/birds/runs/{run}_pixels.txt" for run in ("mmvae", "mvae", "vae")}

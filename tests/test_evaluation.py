@@ -241,6 +241,7 @@ def test_prior_draws_and_cross_generation(generator):
     }
 
 
+@pytest.mark.slow
 def test_classifiers_learn_and_come_back_the_same(tmp_path, monkeypatch):
     """Ten constant grey levels: every classifier tells most of them apart."""
     monkeypatch.setattr(classifiers, "BATCH", 32)
