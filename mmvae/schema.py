@@ -19,7 +19,7 @@ from mmvae.evaluation.labelled import DigitSettings
 from mmvae.evaluation.sentences import FastTextSettings
 from mmvae.model import Latents
 from mmvae.objectives import OBJECTIVES
-from mmvae.params import ParamsError, Section, Seed, naming, several
+from mmvae.params import ParamsError, Section, Seed, naming, several, whole
 from mmvae.training.loop import Budget, Length, Optimiser
 from mmvae.training.run import phases_of
 
@@ -81,6 +81,7 @@ class Params(Section):
     caption_images: several(Literal["features", "pixels"])
     seeds: several(Seed)
     objective: Literal[OBJECTIVES]
+    threads: whole(1, 1024)
     download: Download
     optimiser: Optimiser
     runs: Runs
