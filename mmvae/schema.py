@@ -140,9 +140,10 @@ def _families(content: dict) -> dict[str, str]:
 
 @cache
 def _networks(data_set: str) -> type[Section]:
-    """The options of all kinds of a data set, and the latents."""
-    kinds = registry.find("datasets", data_set).MODALITIES.values()
-    return create_model("Networks", __base__=Latents, **{k: (registry.find("kinds", k).Options, ...) for k in kinds})
+    """The options of all kinds of a data set, and the latents. The data set's MODALITIES declare its keys."""
+    found = registry.find("datasets", data_set)
+    kinds = {kind: (registry.find("kinds", kind).Options, ...) for kind in found.MODALITIES.values()}
+    return create_model("MODALITIES", __base__=Latents, __module__=found.__name__, **kinds)
 
 
 def _check_run(run: runs.Run, content: dict) -> None:
