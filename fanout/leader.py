@@ -24,7 +24,7 @@ from dvc.exceptions import DvcException, ReproductionError
 from dvc.logger import set_loggers_level
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import _reproduce_stage, collect_stages, get_active_graph, plan_repro
-from dvc.stage import PipelineStage, Stage
+from dvc.stage import Stage
 from dvc.stage.exceptions import StageCmdFailedError
 from dvc.utils.collections import ensure_list
 
@@ -32,7 +32,7 @@ from fanout import machine
 from fanout.display import Lines, span
 from fanout.jobs import Executor, Job
 from fanout.listing import list_stages
-from fanout.locks import LockFile
+from fanout.locks import LockFiles
 from fanout.records import Kinds, Times
 from fanout.schedule import Schedule, left
 
@@ -73,7 +73,7 @@ class Leader:
         self._mutex = threading.Lock()
         self._ended: SimpleQueue[Ended] = SimpleQueue()
         self._threads: dict[str, threading.Thread] = {}
-        self._locks: dict[str, LockFile] = {}
+        self._locks = LockFiles([], folder)
 
     def __enter__(self) -> "Leader":
         """DVC's lock is free from here on. Its functions are replaced where they would take or hold it too long."""
@@ -82,7 +82,7 @@ class Leader:
             (dvc.stage.run, "cmd_run", self.run_command),
             (dvc.stage.run, "unlocked_repo", lambda function: function),  # run_command lets the lock go itself
             (dvc.rwlock, "rwlock", _rwlock),
-            (Lockfile, "dump_stages", lambda lockfile, stages, **_: self.dump(lockfile, stages)),
+            (Lockfile, "dump_stages", lambda lockfile, stages, **_: self._locks.add(lockfile, stages)),
         ):
             self._replaced.enter_context(replaced(place, name, value))
         self.repo.lock._wait, self.repo.lock._friendly = True, False  # what has run must not fail for want of the lock
@@ -94,10 +94,7 @@ class Leader:
         for thread in self._threads.values():
             thread.join()
         self.repo.lock.lock()
-        for lock in self._locks.values():
-            lock.write()
-            if not self.open:
-                lock.finish()
+        self._locks.write(final=not self.open)
         self.times.save()
         self._replaced.close()
 
@@ -117,24 +114,7 @@ class Leader:
                 upstream = {other.addressing for other in self.graph.successors(stage)}
                 self.needs[name] = upstream & self.stages.keys()
             self.open = set(self.stages)
-            self._locks = {lockfile.path: self._lock_file(lockfile) for lockfile in self._lockfiles()}
-
-    def _lockfiles(self) -> list[Lockfile]:
-        files = {
-            stage.dvcfile.path: stage.dvcfile for stage in self.stages.values() if isinstance(stage, PipelineStage)
-        }
-        return [file._lockfile for file in files.values()]
-
-    def _lock_file(self, lockfile: Lockfile) -> LockFile:
-        project = lockfile.path.removesuffix(".lock") + ".yaml"
-        order = [stage.name for stage in self.stages.values() if stage.path == project]
-        memory = Path(self.repo.tmp_dir) / "fanout" / f"{_file_name(lockfile.relpath)}.added"
-        return LockFile(lockfile, order, memory)
-
-    def dump(self, lockfile: Lockfile, stages: list[PipelineStage]) -> None:
-        """In place of Lockfile.dump_stages."""
-        for stage in stages:
-            self._locks[lockfile.path].add(stage)
+            self._locks = LockFiles(self.stages.values(), Path(self.repo.tmp_dir) / "fanout")
 
     def gpu(self, name: str) -> bool:
         """Is the stage marked with `meta: {gpu: true}`?"""

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from dvc.dvcfile import Lockfile
-from dvc.stage import PipelineStage
+from dvc.dvcfile import Lockfile, ProjectFile
+from dvc.stage import PipelineStage, Stage
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml
 
@@ -62,7 +63,7 @@ class LockFile:
         self.lockfile.repo.scm_context.track_file(self.lockfile.relpath)
 
     def finish(self) -> None:
-        """The run is at its end, and lacks no stage: every entry has its final place."""
+        """A run is at its end, and lacks no stage: every entry has its final place."""
         self.memory.unlink(missing_ok=True)
 
     def _read(self) -> None:
@@ -96,6 +97,38 @@ class LockFile:
         names = [name for name in self._entries if name not in self._added]
         names += sorted(self._added & self._entries.keys(), key=self._place)
         return _whole({name: self._entries[name] for name in names})
+
+
+class LockFiles:
+    """The dvc.lock of each dvc.yaml that the stages, which are in the order of a serial run, come from.
+
+    folder: where it is remembered what an unfinished run has added.
+    """
+
+    def __init__(self, stages: Iterable[Stage], folder: Path):
+        names: dict[str, list[str]] = {}
+        projects: dict[str, ProjectFile] = {}
+        for stage in stages:
+            if isinstance(stage, PipelineStage):
+                names.setdefault(stage.path, []).append(stage.name)
+                projects[stage.path] = stage.dvcfile
+        self._files = {}
+        for path, project in projects.items():
+            lockfile = project._lockfile
+            memory = folder / f"{lockfile.relpath.replace(os.sep, '_')}.added"
+            self._files[lockfile.path] = LockFile(lockfile, names[path], memory)
+
+    def add(self, lockfile: Lockfile, stages: list[PipelineStage]) -> None:
+        """In place of Lockfile.dump_stages."""
+        for stage in stages:
+            self._files[lockfile.path].add(stage)
+
+    def write(self, final: bool) -> None:
+        """Write all that was added; `final` at the end of a run that lacks no stage."""
+        for file in self._files.values():
+            file.write()
+            if final:
+                file.finish()
 
 
 def _entry(stage: PipelineStage) -> tuple[str, str]:
