@@ -46,7 +46,11 @@ class Executor:
 
     def __enter__(self) -> "Executor":
         self._server = subprocess.Popen(
-            [sys.executable, forks.__file__],
+            [
+                sys.executable,
+                "-P",
+                forks.__file__,
+            ],  # -P: modules of fanout are not to be found as if they were packages
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=WAITING | BARS | os.environ | {"OMP_NUM_THREADS": str(self.threads)},
@@ -57,7 +61,10 @@ class Executor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(BrokenPipeError):  # it has ended
+        with self._guard:
+            self._over = True
+            self._fail(self._waiting)
+        with suppress(BrokenPipeError):  # the server has ended
             self._server.stdin.close()
         self._reader.join()
         self._server.wait()
