@@ -155,8 +155,8 @@ class Leader:
         """Let git ignore all outputs now, so that .gitignore has them in the order of a serial run."""
         with self.turn():
             for out in (out for stage in self.stages.values() for out in stage.outs if out.use_scm_ignore):
-                if not self.repo.scm.is_ignored(out.fs_path):
-                    with suppress(DvcException):  # the stage will say so
+                with suppress(DvcException, OSError, NotImplementedError):  # no git, no folder yet, or an error to come
+                    if not self.repo.scm.is_ignored(out.fs_path):
                         out.ignore()
 
     def reproduce(self, name: str) -> None:
