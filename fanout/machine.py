@@ -1,0 +1,53 @@
+"""What this machine has, and what kind of processor it is: results of two kinds may differ in their last digits."""
+
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+
+@cache
+def kind(gpu: bool = False) -> str:
+    """The processor's name, such as `AMD EPYC 9R14`; of a GPU for work that wants one, if there is one."""
+    names = _nvidia("name") if gpu and gpus() else []
+    if names:
+        return names[0]
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES calls the GPUs that this process may use."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
+    return _nvidia("index")
+
+
+def _nvidia(field: str) -> list[str]:
+    """What the driver says of each GPU."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    done = subprocess.run(
+        ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"], capture_output=True, text=True
+    )
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def threads(params: Path = Path("params.yaml")) -> int:
+    """The threads of one stage, as params.yaml says. Whether that is a number is for the stage check_params to say."""
+    try:
+        value = yaml.safe_load(params.read_text(encoding="utf-8")).get("threads", 1)
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return 1
+    return value if isinstance(value, int) and value > 0 else 1
