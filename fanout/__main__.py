@@ -12,6 +12,7 @@ from dvc.repo import Repo
 
 from fanout import experiments
 from fanout.display import display
+from fanout.inside import message
 from fanout.leader import reproducer
 from fanout.listing import list_stages
 
@@ -85,7 +86,7 @@ if __name__ == "__main__":
     except ReproductionError:  # of which all is said
         sys.exit(1)
     except DvcException as error:
-        sys.exit(f"ERROR: {error}")
+        sys.exit(f"ERROR: {message(error)}")
     except KeyboardInterrupt:
         print("Interrupted; nothing runs on. The same command goes on with what is left.", file=sys.stderr)
         sys.exit(INTERRUPTED)
