@@ -113,12 +113,11 @@ def test_row_02_any_shell(shell, shared, fault):
     executable = shutil.which(shell)
     if executable is None:
         pytest.skip(f"{shell} is not installed")
-    before = (shared / WEIGHTS).read_bytes()
     set_parameters(shared, objective=SHELLS[shell])
     with fault(f"field: {shell} as the login shell"):
         output = call(shared, "dvc", "repro", "-s", TRAINING, SHELL=executable)
         assert stages_run(output) == {TRAINING}
-        assert (shared / WEIGHTS).read_bytes() != before
+        assert (shared / WEIGHTS).exists()  # DVC has removed it before
 
 
 def test_row_02_commands_need_no_shell():
@@ -172,10 +171,10 @@ def test_row_04_dvc_killed_under_any_shell(shell, shared, fault):
     environment = os.environ | {"DVC_ROOT": str(shared), "PYTHONPATH": str(ROOT)}
     with fault("field: dvc killed, a shell between it and the stage"):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(command, cwd=shared, env=environment, **pipes)
-        assert process.stdout.readline() == "up\n"
-        process.kill()
-        assert "DVC is gone; the stage ends with it." in process.stderr.read()  # until the stage has ended
+        with subprocess.Popen(command, cwd=shared, env=environment, **pipes) as process:
+            assert process.stdout.readline() == "up\n"
+            process.kill()
+            assert "DVC is gone; the stage ends with it." in process.stderr.read()  # until the stage has ended
 
 
 # -------------------------------------------------------------------------- 5 and 11: a user's environment and settings
