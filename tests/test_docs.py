@@ -192,6 +192,17 @@ def test_what_a_sentence_names_is_there(page):
             assert f"\n{rest[0]}:" in makefile, text
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_and_tests_that_a_page_names_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    linked = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert [link for link in linked if not (page.parent / link).exists()] == []
+    written = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"\btest_\w+\.py\b", text)) <= set(written)
+    every = "".join(written.values())
+    assert [name for name in re.findall(r"\btest_\w+\b(?!\.py)", text) if f"def {name}" not in every] == []
+
+
 def understood(words: list[str]) -> bool:
     """Whether DVC knows the command and its options; a sentence may leave out what they are given."""
     for given in ([], ["x"], ["x", "y"]):
