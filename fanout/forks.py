@@ -23,6 +23,7 @@ import time
 import traceback
 from pathlib import Path
 
+OWN = ("mmvae", "stages")
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 PLAIN = re.compile(r"[\w\s./@:,=+-]+")  # a command that needs no shell
 PR_SET_PDEATHSIG = 1  # prctl.h
@@ -32,17 +33,23 @@ def imports(folders: list[Path]) -> set[tuple[str, str]]:
     """(module, name in it or "") of all that Python files import, but for modules of the folder that they are in."""
     found = set()
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                found |= {(alias.name, "") for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found |= {(node.module, alias.name) for alias in node.names}
+        with contextlib.suppress(SyntaxError):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    found |= {(alias.name, "") for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found |= {(node.module, alias.name) for alias in node.names}
     return {(module, name) for module, name in found if not Path(module.partition(".")[0]).exists()}
 
 
 def preload() -> None:
     """Import what mmvae and stages import of other packages, never themselves: a fork reads them as they are then."""
-    for module, name in sorted(imports([Path("mmvae"), Path("stages")])):
+    if Path("stages/__init__.py").exists():
+        with contextlib.suppress(Exception):  # of which a stage will tell
+            importlib.import_module("stages")  # sets what libraries look up in the environment when they are loaded
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN]:
+        del sys.modules[name]
+    for module, name in sorted(imports(list(map(Path, OWN)))):
         with contextlib.suppress(ImportError):
             getattr(importlib.import_module(module), name, None)
     gc.collect()
@@ -180,6 +187,7 @@ def main() -> None:
     requests, answers, nothing = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
+    os.environ.pop("PYTHONSAFEPATH", None)  # a stage would start anew without it
     sys.path.insert(0, str(Path.cwd()))  # as with `python -m`
     if sys.platform == "linux":  # elsewhere, what the packages start does not outlive a fork
         preload()

@@ -14,7 +14,6 @@ from pathlib import Path
 from fanout import forks, machine
 from fanout.jobs import Done, Job
 
-WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}  # threads that wait leave their core to others
 BARS = {"TQDM_MININTERVAL": "1"}  # seconds: progress goes to a file
 
 
@@ -32,8 +31,7 @@ class Executor:
     """Runs jobs in forks of one process (forks.py)."""
 
     def __init__(self, options: argparse.Namespace):
-        self.threads = machine.threads()
-        self.slots = min(max(1, machine.cores() // self.threads), options.jobs or sys.maxsize)
+        self.slots = options.jobs or max(1, machine.cores() // machine.threads())
         found = machine.gpus()
         self._has_gpus = bool(found)
         self._gpus = [found[i % len(found)] for i in range(options.gpus or len(found))] if found else []
@@ -46,14 +44,10 @@ class Executor:
 
     def __enter__(self) -> "Executor":
         self._server = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                forks.__file__,
-            ],  # -P: modules of fanout are not to be found as if they were packages
+            [sys.executable, "-P", forks.__file__],  # -P: its folder is no place to import from
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=WAITING | BARS | os.environ | {"OMP_NUM_THREADS": str(self.threads)},
+            env=BARS | os.environ,
             start_new_session=True,  # Ctrl-C is for the leader, who then ends what runs
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
