@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 PLAIN = re.compile(r"[\w\s./@:,=+-]+")  # a command that needs no shell
@@ -19,11 +20,12 @@ def imports(folders: Iterable[str]) -> list[str]:
     """The modules of other packages that the Python files in folders import; these packages themselves never."""
     found = set()
     for path in (path for folder in folders for path in Path(folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module)
+        with suppress(SyntaxError):  # of which a stage will tell
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found.add(node.module)
     return sorted(module for module in found if not Path(module.partition(".")[0]).exists())
 
 

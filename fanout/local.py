@@ -19,6 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 
+import stages
 from fanout import forks, machine
 from fanout.jobs import Done, Job
 
@@ -30,7 +31,7 @@ class Executor:
 
     def __init__(self, options: argparse.Namespace):
         threads = machine.threads()
-        self.slots = min(max(1, machine.cores() // threads), options.jobs or sys.maxsize)
+        self.slots = options.jobs or max(1, machine.cores() // threads)
         found = machine.gpus()
         places = [found[i % len(found)] for i in range(options.gpus or len(found))] if found else []
         self.gpu_slots = min(self.slots, len(places)) if found else self.slots
@@ -40,7 +41,8 @@ class Executor:
         self._has_gpus, self._over = bool(found), False
         self._running: set[BaseProcess] = set()
         self._guard = Lock()
-        os.environ.update({"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "TQDM_MININTERVAL": "1"})
+        stages.use_threads(threads)  # in the environment of the fork server, which stages.__init__ has made a stage's
+        os.environ["TQDM_MININTERVAL"] = "1"  # seconds: progress goes to a file
 
     def __enter__(self) -> "Executor":
         self._context = multiprocessing.get_context("forkserver")
