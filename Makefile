@@ -1,6 +1,7 @@
 # Each target makes the virtual environment, and again what has changed among the requirements.
 PYTHON ?= python3
 IN := .venv/bin/python -m
+override JOBS := $(if $(JOBS),--jobs $(JOBS))# make repro JOBS=2: stages at once, by default one for each core
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SHELL := /bin/sh# DVC starts the stages with it
 export PIP_USER := 0
@@ -12,8 +13,7 @@ endif
 .PHONY: repro test quick lint paper clean
 
 repro: .venv/installed ## the whole pipeline, by default on embedded data
-	@$(IN) stages.recover # if an earlier run was killed
-	$(IN) dvc repro
+	$(IN) fanout $(JOBS)
 
 test: .venv/installed ## every test: a tiny run of the whole pipeline, and every fault that is injected
 	$(IN) pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -31,7 +31,7 @@ PAPER := -S 'digit_sets=[mnist_svhn]' -S 'caption_sets=[cub]' -S 'caption_images
 	-S networks.cub.features.likelihood_scale=0.01 -S networks.cub.features.scaling=0.002
 
 paper: .venv/installed ## the paper's experiments: real data, its budget, five seeds (a GPU is advised)
-	$(IN) dvc exp run $(PAPER)
+	$(IN) fanout $(JOBS) $(PAPER)
 
 clean: ## remove the data, models and checkpoints; the cache and the results in git stay
 	rm -rf data models .checkpoints

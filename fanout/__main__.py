@@ -15,6 +15,7 @@ from fanout.display import display
 from fanout.inside import message
 from fanout.leader import reproducer
 from fanout.listing import list_stages
+from stages import recover
 
 FOLDER = Path(".dvc/tmp/fanout")
 INTERRUPTED = 130  # the exit status that shells know
@@ -63,6 +64,7 @@ def main() -> int:
     """Exit status: 0, or 1 if stages failed."""
     options = arguments()
     os.chdir(Repo.find_root())
+    recover.main()
     executor = executor_class(options.on)
     folder = FOLDER.absolute()
     if options.set_param:
