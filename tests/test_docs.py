@@ -119,11 +119,27 @@ def links_to_a_whole_cache(folder: Path, _: str) -> None:
     nothing_but_code_runs(folder, call(folder, "dvc", "repro"))
 
 
+def models_are_there(folder: Path, _: str) -> None:
+    runs = {path.parts[2] for path in files(folder, "models/digits")}
+    assert {"mmvae", "mmvae_tight", "vae_grey", "vae_colour"} <= runs
+
+
+def two_are_queued(_: Path, output: str) -> None:
+    assert output.count("Queued") == 2
+
+
+def experiments_have_names(_: Path, output: str) -> None:
+    assert re.search(r"^\W*Experiment\b", output, re.MULTILINE)
+
+
 PROMISES: dict[str, Callable[[Path, str], None]] = {  # what the page says beside a command
     "dvc repro": nothing_but_code_runs,
     "dvc pull check_params train_classifiers evaluate evaluate_own": inputs_of_tables_alone,
     "dvc repro code && dvc repro -s tables@digits": tables_are_up_to_date,
     "dvc pull --with-deps tables@digits": nothing_of_other_sets,
+    "dvc pull train": models_are_there,
+    "dvc queue status": two_are_queued,
+    "dvc exp show --only-changed": experiments_have_names,
     "dvc checkout --relink": links_to_a_whole_cache,
 }
 
