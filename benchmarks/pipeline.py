@@ -50,7 +50,9 @@ def run_clone(folder: Path, command: list[str]) -> float:
     for name in RESULTS:
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # DVC's order of several targets, and so that of dvc.lock, is one of chance without PYTHONHASHSEED.
+    environment = os.environ | {"PATH": path, "PYTHONHASHSEED": "0"}
     start = time.perf_counter()
     with (folder.parent / f"{folder.name}.log").open("w") as log:
         subprocess.run([sys.executable, *command], cwd=folder, stdout=log, stderr=log, check=True, env=environment)
@@ -137,10 +139,8 @@ def time_locks(counts: list[int]) -> None:
             dump_as_dvc(dvcs, stages[-1:])
             once = time.perf_counter() - start
             equal = Path(dvcs.path).read_bytes() == Path(ours.path).read_bytes()
-            print(
-                f"{count} stages: {every:.1f} s for all writes by fanout, {once:.1f} s for the last of {count} by DVC,"
-            )
-            print(f"whose every write is in proportion: {once * count / 2:.0f} s for all. Equal: {equal}", flush=True)
+            print(f"{count} stages: fanout writes {every:.1f} s in all; DVC {once:.1f} s for the last alone,", end=" ")
+            print(f"so about {once * count / 2:.0f} s in all; equal: {equal}", flush=True)
 
 
 def main() -> None:
