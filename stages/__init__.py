@@ -22,16 +22,10 @@ WATCH_EVERY = 0.5  # seconds
 
 
 def use_threads(number: int) -> None:
-    """Fix the number of threads of every library: it changes how sums are rounded."""
+    """Fix the number of threads of every library before it is loaded: the number changes how sums are rounded."""
     for library in ("OMP", "MKL", "OPENBLAS"):
         os.environ[f"{library}_NUM_THREADS"] = str(number)
     os.environ["OMP_WAIT_POLICY"] = "passive"  # a thread that waits leaves its core to others
-    if "torch" in sys.modules:  # this process is a fork of one that has loaded everything
-        import threadpoolctl
-        import torch
-
-        torch.set_num_threads(number)
-        threadpoolctl.threadpool_limits(number)
 
 
 def _dvc():
