@@ -10,7 +10,7 @@ from dvc.dvcfile import Lockfile
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from tiny import call, snapshot
-from trivial import contents, fanout, ran, state, write_trivial
+from trivial import fanout, ran, state, write_trivial
 
 from fanout import forks, machine
 from fanout.display import last_lines, span
@@ -192,7 +192,7 @@ def test_a_stage_that_fails(project, serial):
     (project / "failing").unlink()
     fanout(project)
     assert ran(project) == ["first@1", "second@1", "last"]
-    assert contents(state(project)) == contents(state(serial))
+    assert state(project) == state(serial)
 
 
 def test_what_a_stage_that_fails_has_printed(project):
