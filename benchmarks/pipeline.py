@@ -127,7 +127,7 @@ def time_locks(counts: list[int]) -> None:
             stages = [copy.copy(sample) for _ in range(count)]
             for number, stage in enumerate(stages):
                 stage.name = f"train@digits-mmvae-{number}"
-            lockfile, files = Lockfile(repo, str(Path(name) / f"{count}.lock")), LockFiles(stages)
+            lockfile, files = Lockfile(repo, str(Path(name) / f"{count}.lock")), LockFiles(stages, Path(name))
             start = time.perf_counter()
             files.add(lockfile, random.Random(0).sample(stages, count))
             files.write()

@@ -72,7 +72,7 @@ class Leader:
         self._mutex = threading.Lock()
         self._ended: SimpleQueue[Ended] = SimpleQueue()
         self._threads: dict[str, threading.Thread] = {}
-        self._locks = LockFiles([])
+        self._locks = LockFiles([], folder)
 
     def __enter__(self) -> "Leader":
         """DVC's lock is free from here on. Its functions are replaced where they would take or hold it too long."""
@@ -93,7 +93,7 @@ class Leader:
         for thread in self._threads.values():
             thread.join()
         self.repo.lock.lock()
-        self._locks.write()
+        self._locks.write(final=not self.open)
         self.times.save()
         self._replaced.close()
 
@@ -113,7 +113,7 @@ class Leader:
                 upstream = {other.addressing for other in self.graph.successors(stage)}
                 self.needs[name] = upstream & self.stages.keys()
             self.open = set(self.stages)
-            self._locks = LockFiles(self.stages.values())
+            self._locks = LockFiles(self.stages.values(), Path(self.repo.tmp_dir) / "fanout")
 
     def gpu(self, name: str) -> bool:
         """Is the stage marked with `meta: {gpu: true}`?"""

@@ -1,7 +1,9 @@
 """The pipeline in parallel leaves what a serial `dvc repro` leaves, byte for byte."""
 
+import io
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,12 @@ from conftest import ROOT
 from dvc.dvcfile import Lockfile
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
+from rich.console import Console
 from tiny import call, snapshot
-from trivial import contents, fanout, ran, state, write_trivial
+from trivial import fanout, ran, state, write_trivial
 
 from fanout import forks, machine
-from fanout.display import last_lines, span
+from fanout.display import Screen, last_lines, span
 from fanout.experiments import combinations
 from fanout.records import Times
 from fanout.schedule import Schedule, left, ways
@@ -88,6 +91,26 @@ class TestRecords:
             assert machine.threads(params) == expected
 
 
+class TestScreen:
+    def test_the_stages_that_run_are_shown_with_their_own_bars(self, tmp_path):
+        log = tmp_path / "log"
+        log.write_text("starts\r 10%|#   | 1/10 [00:01<00:09]\r 20%|##  | 2/10 [00:02<00:08]")
+        screen = Screen(console=Console(width=80, file=io.StringIO(), force_terminal=True))
+        with screen:
+            screen.begin(3, 2, lambda: "; about 8 s left")
+            screen.started("train@a", log)
+            screen.ended("code", "unchanged")
+            screen.ended("figure", "ran", 61.0)
+            with screen.console.capture() as capture:
+                screen.console.print(screen.picture())
+        shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capture.get())
+        assert shown.split("\n")[0].split() == ["train@a", "0", "s", "20%|##", "|", "2/10", "[00:02<00:08]"]
+        assert "2 of 3 stages done, 1 running, 0 to do; about 8 s left" in shown
+        printed = screen.console.file.getvalue()
+        assert "[2/3] figure: ran, 1 min 1 s" in printed
+        assert "code" not in printed
+
+
 class TestForks:
     def test_what_is_imported_before_the_fork(self, monkeypatch):
         monkeypatch.chdir(ROOT)
@@ -105,6 +128,32 @@ class TestForks:
             "print(len(os.listdir('/proc/self/task')))"
         )
         assert call(ROOT, "python", "-c", code).split()[-1] == "1"
+
+
+TWO_EXECUTORS = """
+import argparse, json, os, sys
+from pathlib import Path
+from fanout.jobs import Job
+from fanout.local import Executor
+for threads in (1, 2):
+    Path("params.yaml").write_text(f"threads: {threads}")
+    with Executor(argparse.Namespace(jobs=2, gpus=None)) as executor:
+        command = "echo $OMP_NUM_THREADS $DVC_STAGE $CUDA_VISIBLE_DEVICES; exit"
+        jobs = [Job(f"job{i}", f"{command} {i}", gpu=True) for i in (0, 3)]
+        ends = [executor.submit(job, Path.cwd() / f"{job.name}_{threads}") for job in jobs]
+        print(*(end.result().status for end in ends))
+"""
+
+
+@pytest.mark.parametrize("gpus", ["", "7"])
+def test_jobs_have_the_threads_of_their_executor_and_a_gpu_where_there_is_one(gpus, tmp_path):
+    """Each executor has processes of its own, since libraries read the number of threads when they are loaded."""
+    paths = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": gpus}
+    assert call(tmp_path, "python", "-c", TWO_EXECUTORS, **paths) == "0 3\n0 3\n"
+    for threads in (1, 2):
+        for number in (0, 3):
+            printed = (tmp_path / f"job{number}_{threads}").read_text().split()
+            assert printed == [str(threads), f"job{number}", *gpus]
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +241,7 @@ def test_a_stage_that_fails(project, serial):
     (project / "failing").unlink()
     fanout(project)
     assert ran(project) == ["first@1", "second@1", "last"]
-    assert contents(state(project)) == contents(state(serial))
+    assert state(project) == state(serial)
 
 
 def test_what_a_stage_that_fails_has_printed(project):

@@ -79,8 +79,3 @@ def state(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "ran")
     kept = (path.relative_to(folder) for path in files if not {".git", ".dvc"} & set(path.relative_to(folder).parts))
     return {str(path): (folder / path).read_bytes() for path in kept}
-
-
-def contents(files: dict[str, bytes]) -> dict[str, object]:
-    """The same, but for the order of stages in dvc.lock: where stages failed or were stopped, others come first."""
-    return files | {"dvc.lock": yaml.safe_load(files["dvc.lock"])}
