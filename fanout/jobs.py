@@ -1,7 +1,8 @@
 """What a leader asks of an executor. An executor runs commands; only the leader runs DVC."""
 
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -14,6 +15,9 @@ class Job:
     name: str  # the stage's address in DVC, such as train@digits-mmvae-0
     command: str  # its command in dvc.yaml, for any POSIX-free split by shlex
     gpu: bool  # dvc.yaml marks it with meta: {gpu: true}; wants a GPU where there is one
+    inputs: Mapping[str, str] = field(default_factory=dict, compare=False)  # path: md5, of every file it depends on
+    outputs: tuple[str, ...] = ()  # paths of its outputs
+    here: bool = False  # its outputs persist: it goes on from what the leader's workspace has
 
 
 @dataclass(frozen=True)

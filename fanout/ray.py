@@ -1,0 +1,171 @@
+"""Jobs as tasks of a Ray cluster: of one that is started on this machine (`--on ray`), or of one that is joined.
+
+`--on ray:auto` joins the cluster that this machine belongs to, `--on ray:HOST:PORT` the one with this head, `--on
+ray://HOST:PORT` one from outside, through its client server. The nodes see the workspace under the same path; with
+`--remote NAME` they need not.
+"""
+
+import argparse
+import io
+import json
+import logging
+import platform
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import ray
+from ray.exceptions import RayError
+
+from fanout import clone, machine, worker
+from fanout.jobs import Done, Job
+
+RETRIES = 20  # of a job whose node died; a command that fails is not repeated
+LOOK_EVERY = 5.0  # seconds
+PATIENCE = 600.0  # seconds without any node that could run a job
+GRACE = 15.0  # seconds for commands to stop
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot run a job."""
+
+
+def call(words: list[str], text: str, folder: str, code: bytes | None) -> tuple[int, str, str]:
+    """Run a Python module on a node: exit status, output, errors. A task; Ray sends its source.
+
+    In `folder`, or with `code` (a tar file) in a folder of the node's own.
+    """
+    with tempfile.TemporaryDirectory(prefix="fanout_") as own:
+        if code:
+            with tarfile.open(fileobj=io.BytesIO(code)) as archive:
+                archive.extractall(own, filter="data")
+            folder = own
+        elif not Path(folder).is_dir():
+            raise FileNotFoundError(f"{platform.node()} does not see {folder}: share it, or use --remote NAME")
+        words = [sys.executable, "-m", *words]
+        done = subprocess.run(words, cwd=folder, input=text, capture_output=True, text=True, errors="replace")
+        return done.returncode, done.stdout, done.stderr
+
+
+class Executor:
+    """Each job is one task: `threads` CPUs, and a GPU if it wants one and the cluster has any."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self._remote = clone.storage(options.remote) if options.remote else None
+        self._lease = worker.Lease()
+        self._tasks: set[ray.ObjectRef] = set()
+        self._over = threading.Event()
+        self._packed: tuple[bytes, ray.ObjectRef | None] = (b"", None)
+
+    def __enter__(self) -> Self:
+        _connect(self.options.on.removeprefix("ray"), self.options.jobs)
+        self._call = ray.remote(max_retries=RETRIES)(call)
+        self._pool = ThreadPoolExecutor(self.slots)
+        self._lease.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._lease.__exit__()  # commands stop
+        tasks = list(self._tasks)
+        for task in tasks:
+            ray.cancel(task, force=self._remote is not None)
+        if tasks:
+            ray.wait(tasks, num_returns=len(tasks), timeout=GRACE)
+        ray.shutdown()
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def slots(self) -> int:
+        """Jobs that run at once."""
+        return self.options.jobs or max(1, int(ray.cluster_resources().get("CPU", 0)) // machine.threads())
+
+    def submit(self, job: Job, log: Path) -> Future[Done]:
+        return self._pool.submit(self._elsewhere if self._remote else self._run, job, log)
+
+    def _run(self, job: Job, log: Path) -> Done:
+        words = ["fanout.worker", job.name, job.command, str(log.absolute()), str(self._lease.path), self._lease.token]
+        status, output, errors = self._result(job, words, "", None)
+        _append(log, errors)
+        return Done(status, output.strip())
+
+    def _elsewhere(self, job: Job, log: Path) -> Done:
+        """Without a shared folder."""
+        if job.here:
+            with log.open("ab") as file:
+                return Done(worker.run(job.name, job.command, file, self._over.is_set), machine.kind())
+        order = clone.place(job, self._remote)
+        status, output, errors = self._result(job, ["fanout.clone"], json.dumps(asdict(order)), self._code())
+        _append(log, errors)
+        if status:
+            return Done(status, "")
+        result = clone.accept(output, self._remote)
+        return Done(result.status, result.machine)
+
+    def _result(self, job: Job, words: list[str], text: str, code: ray.ObjectRef | None) -> tuple[int, str, str]:
+        """What a task returns. It runs again where its node dies.
+
+        Raises:
+            ClusterError: no node can run it, its nodes died too often, or the cluster is gone.
+        """
+        needs = self._needs(job)
+        task = self._call.options(name=job.name, **needs).remote(words, text, str(Path.cwd()), code)
+        self._tasks.add(task)
+        seen = time.monotonic()
+        try:
+            while not ray.wait([task], timeout=LOOK_EVERY)[0]:
+                has = ray.cluster_resources()
+                if has.get("CPU", 0) >= needs["num_cpus"] and has.get("GPU", 0) >= needs["num_gpus"]:
+                    seen = time.monotonic()
+                elif time.monotonic() - seen > PATIENCE:
+                    ray.cancel(task)
+                    raise ClusterError(f"for {PATIENCE:.0f} seconds no node of the cluster had {needs}")
+            return ray.get(task)
+        except RayError as error:
+            raise ClusterError(f"{job.name} was lost: {error}") from error
+        finally:
+            self._tasks.discard(task)
+
+    def _code(self) -> ray.ObjectRef:
+        """The project's files, once in the cluster for all jobs that have the same."""
+        packed = clone.pack()
+        if packed != self._packed[0]:
+            self._packed = packed, ray.put(packed)
+        return self._packed[1]
+
+    def _needs(self, job: Job) -> dict[str, int]:
+        gpus = self.options.gpus
+        if gpus is None:
+            gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
+        return {"num_cpus": machine.threads(), "num_gpus": gpus if job.gpu else 0}
+
+
+def _connect(address: str, jobs: int | None) -> None:
+    """Start a Ray cluster on this machine, or join one. The leader's own handling of signals stays."""
+    handler = signal.getsignal(signal.SIGTERM)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes need not have this module
+    settings = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    try:
+        if address:
+            ray.init(address if address.startswith("://") else address.removeprefix(":"), **settings)
+        else:
+            ray.init(num_cpus=jobs, include_dashboard=False, **settings)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _append(log: Path, text: str) -> None:
+    with log.open("a") as file:
+        file.write(text)
