@@ -7,6 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from dvc.exceptions import DvcException
+
+
+class ClusterError(DvcException):
+    """A cluster is not there, cannot run a job, or lost it."""
+
 
 @dataclass(frozen=True)
 class Job:

@@ -27,16 +27,13 @@ import ray
 from ray.exceptions import RayError
 
 from fanout import clone, machine, worker
-from fanout.jobs import Done, Job
+from fanout.jobs import ClusterError, Done, Job
 
 RETRIES = 20  # of a job whose node died; a command that fails is not repeated
 LOOK_EVERY = 5.0  # seconds
 PATIENCE = 600.0  # seconds without any node that could run a job
 GRACE = 15.0  # seconds for commands to stop
-
-
-class ClusterError(RuntimeError):
-    """The cluster cannot run a job."""
+WAITING = 1000  # jobs at most that Ray has at once
 
 
 def call(words: list[str], text: str, folder: str, code: bytes | None) -> tuple[int, str, str]:
@@ -68,9 +65,9 @@ class Executor:
         self._packed: tuple[bytes, ray.ObjectRef | None] = (b"", None)
 
     def __enter__(self) -> Self:
-        _connect(self.options.on.removeprefix("ray"), self.options.jobs)
+        _connect(self.options.on, self.options.jobs)
         self._call = ray.remote(max_retries=RETRIES)(call)
-        self._pool = ThreadPoolExecutor(self.slots)
+        self._pool = ThreadPoolExecutor(WAITING)
         self._lease.__enter__()
         return self
 
@@ -80,17 +77,24 @@ class Executor:
         self._over.set()
         self._lease.__exit__()  # commands stop
         tasks = list(self._tasks)
-        for task in tasks:
-            ray.cancel(task, force=self._remote is not None)
-        if tasks:
-            ray.wait(tasks, num_returns=len(tasks), timeout=GRACE)
+        for force in (False, True):
+            for task in tasks:
+                ray.cancel(task, force=force)
+            if tasks:
+                _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=0 if self._remote else GRACE)
+        self._pool.shutdown(cancel_futures=True)  # before Ray's end: a call to Ray would start it again
         ray.shutdown()
-        self._pool.shutdown(cancel_futures=True)
 
     @property
     def slots(self) -> int:
-        """Jobs that run at once."""
-        return self.options.jobs or max(1, int(ray.cluster_resources().get("CPU", 0)) // machine.threads())
+        """Jobs that run at once on the nodes that there are now."""
+        return self.options.jobs or max(1, int(_resource("CPU")) // machine.threads())
+
+    @property
+    def gpu_slots(self) -> int:
+        """Jobs of them that want a GPU."""
+        each = self._gpus()
+        return max(1, int(_resource("GPU")) // each) if each else self.slots
 
     def submit(self, job: Job, log: Path) -> Future[Done]:
         return self._pool.submit(self._elsewhere if self._remote else self._run, job, log)
@@ -126,15 +130,14 @@ class Executor:
         seen = time.monotonic()
         try:
             while not ray.wait([task], timeout=LOOK_EVERY)[0]:
-                has = ray.cluster_resources()
-                if has.get("CPU", 0) >= needs["num_cpus"] and has.get("GPU", 0) >= needs["num_gpus"]:
+                if _resource("CPU") >= needs["num_cpus"] and _resource("GPU") >= needs["num_gpus"]:
                     seen = time.monotonic()
                 elif time.monotonic() - seen > PATIENCE:
                     ray.cancel(task)
                     raise ClusterError(f"for {PATIENCE:.0f} seconds no node of the cluster had {needs}")
             return ray.get(task)
         except RayError as error:
-            raise ClusterError(f"{job.name} was lost: {error}") from error
+            raise ClusterError(f"{job.name} was lost: {getattr(error, 'cause', error)}") from error
         finally:
             self._tasks.discard(task)
 
@@ -146,22 +149,30 @@ class Executor:
         return self._packed[1]
 
     def _needs(self, job: Job) -> dict[str, int]:
-        gpus = self.options.gpus
-        if gpus is None:
-            gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
-        return {"num_cpus": machine.threads(), "num_gpus": gpus if job.gpu else 0}
+        return {"num_cpus": machine.threads(), "num_gpus": self._gpus() if job.gpu else 0}
+
+    def _gpus(self) -> int:
+        """For each job that wants any."""
+        return int(_resource("GPU") > 0) if self.options.gpus is None else self.options.gpus
 
 
-def _connect(address: str, jobs: int | None) -> None:
+def _resource(name: str) -> float:
+    """How much of it the living nodes have together."""
+    return ray.cluster_resources().get(name, 0)
+
+
+def _connect(on: str, jobs: int | None) -> None:
     """Start a Ray cluster on this machine, or join one. The leader's own handling of signals stays."""
-    handler = signal.getsignal(signal.SIGTERM)
+    handler, address = signal.getsignal(signal.SIGTERM), on.removeprefix("ray").removeprefix(":")
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes need not have this module
     settings = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     try:
         if address:
-            ray.init(address if address.startswith("://") else address.removeprefix(":"), **settings)
+            ray.init(on if on.startswith("ray://") else address, **settings)
         else:
             ray.init(num_cpus=jobs, include_dashboard=False, **settings)
+    except (ConnectionError, RayError, RuntimeError) as error:
+        raise ClusterError(f"no Ray cluster for --on {on}: {error}") from error
     finally:
         signal.signal(signal.SIGTERM, handler)
 

@@ -1,7 +1,8 @@
 """Jobs as Slurm jobs, by submitit. The nodes see the workspace under the same path, as on nearly every such cluster.
 
 What is ready at once becomes one array for each kind of job. A job that Slurm preempts, that reaches its time limit,
-or whose node dies is queued again, and a training goes on from its checkpoint.
+or whose node dies is queued again, and a training goes on from its checkpoint. `--on slurm:local` does the same with
+processes of this machine, without Slurm.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import submitit
 from submitit.helpers import Checkpointable
 
 from fanout import machine, worker
-from fanout.jobs import Done, Job
+from fanout.jobs import ClusterError, Done, Job
 
 FOLDER = Path(".dvc/tmp/fanout/slurm")  # submitit's files
 RETRIES = 20  # of a job that was preempted, whose time was up, or whose node died; a command that fails is not repeated
@@ -32,10 +33,6 @@ GRACE = 60.0  # seconds until a result must be visible here, or a cancelled job 
 DEFAULT_TIME = "4:00:00"
 LOST = {"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "INTERRUPTED"}
 ENDED = {"CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "REVOKED", "TIMEOUT", "GONE", "FINISHED"}
-
-
-class ClusterError(RuntimeError):
-    """Slurm cannot run a job, or ended it."""
 
 
 class Stage(Checkpointable):
@@ -67,11 +64,11 @@ class Entry:
 class Executor:
     """Each job is a Slurm job with `threads` CPUs; one that wants a GPU has `--gpus`."""
 
-    def __init__(self, options: argparse.Namespace, cluster: str = "slurm") -> None:
-        if getattr(options, "remote", None):
-            raise ClusterError("Slurm's jobs need a shared folder; --remote is for Ray")
+    def __init__(self, options: argparse.Namespace) -> None:
+        if options.remote:
+            raise ClusterError("jobs of Slurm need a folder that all nodes see; --remote is for Ray")
         self.slots = options.jobs or SLOTS
-        self._options, self._cluster = options, cluster
+        self._options, self._cluster = options, options.on.partition(":")[2] or "slurm"
         self._lease = worker.Lease()
         self._waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
         self._submitted: list[Entry] = []
@@ -80,7 +77,10 @@ class Executor:
 
     def __enter__(self) -> Self:
         shutil.rmtree(FOLDER, ignore_errors=True)
-        self._executors = {gpu: self._executor(gpu) for gpu in (False, True)}
+        try:
+            self._executors = {gpu: self._executor(gpu) for gpu in (False, True)}
+        except RuntimeError as error:
+            raise ClusterError(f"--on {self._options.on}: {error}") from error
         self._lease.__enter__()
         self._thread.start()
         return self
@@ -96,6 +96,7 @@ class Executor:
         end = time.monotonic() + GRACE
         while time.monotonic() < end and set(self._states(self._submitted).values()) - LOST - ENDED:
             time.sleep(0.5)
+        self._drop("cancelled")
 
     def submit(self, job: Job, log: Path) -> Future[Done]:
         entry = Entry(job, log)
@@ -123,15 +124,28 @@ class Executor:
         """Submit what waits, and see what has ended, until the executor is left."""
         asked = 0.0
         while not self._over.wait(worker.LOOK_EVERY):
-            self._start()
-            self._finish()
-            if time.monotonic() - asked >= ASK_EVERY:
-                self._ask()
-                asked = time.monotonic()
+            try:
+                self._start()
+                self._finish()
+                if time.monotonic() - asked >= ASK_EVERY:
+                    self._ask()
+                    asked = time.monotonic()
+            except Exception as error:  # or the leader would wait for ever
+                self._drop(f"{type(error).__name__}: {error}")
+
+    def _drop(self, reason: str) -> None:
+        """No job will have a result."""
+        for entry in self._submitted + self._take():
+            entry.future.set_exception(ClusterError(f"{entry.job.name}: {reason}"))
+        self._submitted.clear()
+
+    def _take(self) -> list[Entry]:
+        """All that waits."""
+        return [self._waiting.get() for _ in range(self._waiting.qsize())]
 
     def _start(self) -> None:
         """Submit all that waits."""
-        waiting = [self._waiting.get() for _ in range(self._waiting.qsize())]
+        waiting = self._take()
         for gpu, executor in self._executors.items():
             entries = [entry for entry in waiting if entry.job.gpu == gpu]
             if entries:
