@@ -1,0 +1,84 @@
+"""`python -m fanout`: what `dvc repro` does, on all cores or on a cluster; with -S what `dvc exp run -S` does."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from dvc.exceptions import DvcException, ReproductionError
+from dvc.repo import Repo
+
+from fanout import experiments
+from fanout.display import display
+from fanout.leader import reproducer
+from fanout.listing import list_stages
+
+FOLDER = Path(".dvc/tmp/fanout")
+INTERRUPTED = 130  # the exit status that shells know
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser("python -m fanout", description=__doc__)
+    add = parser.add_argument
+    add("targets", nargs="*", help="stages, as for dvc repro; by default all of dvc.yaml")
+    add(
+        "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="run as an experiment; KEY=A,B: two"
+    )
+    add("-j", "--jobs", type=int, help="stages at once; by default as many as there are cores for")
+    add("--on", default="local", metavar="local|ray|ray://ADDRESS|slurm", help="where stages run")
+    add("--dry", action="store_true", help="list what would run, and run nothing")
+    add("--gpus", type=int, help="trainings at once on GPUs; by default one on each")
+    add("--partition", help="of Slurm")
+    add("--time", help="limit of one job under Slurm, such as 4:00:00")
+    return parser.parse_args()
+
+
+def executor_class(place: str) -> type:
+    """The class `Executor` of the module of fanout that is called as the place is.
+
+    Raises:
+        SystemExit: there is no such place, or its package is not installed.
+    """
+    name = place.partition(":")[0]
+    try:
+        return importlib.import_module(f"fanout.{name}").Executor
+    except (AttributeError, ModuleNotFoundError) as error:
+        if getattr(error, "name", None) in (None, "Executor", f"fanout.{name}"):
+            sys.exit(f"--on {place}: there is no such place; there are local, ray and slurm")
+        sys.exit(f"--on {place} needs a package: pip install -r requirements-{name}.txt ({error})")
+
+
+def main() -> int:
+    """Exit status: 0, or 1 if stages failed."""
+    options = arguments()
+    os.chdir(Repo.find_root())
+    executor = executor_class(options.on)
+    folder = FOLDER.absolute()
+    if options.set_param:
+        return experiments.run(options, lambda: executor(options), folder)
+    with Repo() as repo:
+        if options.dry:
+            list_stages(repo, options.targets)
+        else:
+            reproducer(lambda: executor(options), display(), folder)(repo, options.targets)
+    return 0
+
+
+def _end(number: int, _: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        sys.exit(main())
+    except ReproductionError:  # of which all is said
+        sys.exit(1)
+    except DvcException as error:
+        sys.exit(f"ERROR: {error}")
+    except KeyboardInterrupt:
+        print("Interrupted; nothing runs on. The same command goes on with what is left.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
