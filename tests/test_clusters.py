@@ -4,25 +4,26 @@ Trainings write a checkpoint after every update and then pause (slow_training/),
 """
 
 import argparse
+import hashlib
+import io
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import ROOT
-from tiny import ENVIRONMENT, OUTPUTS, call, snapshot
+from tiny import call
 
-from fanout import clone, worker
-from fanout.jobs import Done, Job
+from fanout import clone, machine, worker
+from fanout.jobs import Job
 
 SLOW = ROOT / "tests/slow_training"
 TARGET = "figure4_samples@digits"  # what needs two trainings, and little else
@@ -40,7 +41,9 @@ def wait_for(condition: Callable[[], object], what: str) -> object:
 
 
 def options(on: str, **others) -> argparse.Namespace:
-    return argparse.Namespace(**{"on": on, "jobs": None, "gpus": None, "partition": None, "time": None, "remote": None} | others)
+    return argparse.Namespace(
+        **{"on": on, "jobs": None, "gpus": None, "partition": None, "time": None, "remote": None} | others
+    )
 
 
 class TestLease:
@@ -148,10 +151,10 @@ class TestClone:
     def test_checkpoints_go_from_one_machine_to_the_next(self, project, tmp_path, monkeypatch):
         remote, last = clone.storage("storage"), Path(".checkpoints/a/last")
         for text in ("first", "second"):
-            files.write_text(last, text)
             carrier = clone.Carrier(remote, "key")
             carrier.receive()
-            files.write_text(last, text)
+            last.parent.mkdir(parents=True, exist_ok=True)
+            last.write_text(text)
             carrier.give()
         shutil.rmtree(".checkpoints")
         clone.Carrier(remote, "key").receive()
