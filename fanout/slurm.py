@@ -183,7 +183,7 @@ class Executor:
                 entry.ended = None
             elif entry.ended is None:
                 entry.ended = time.monotonic()
-            elif time.monotonic() - entry.ended > GRACE:
+            elif time.monotonic() - entry.ended > (0 if state in LOST else GRACE):
                 self._submitted.remove(entry)
                 self._lose(entry, state)
 
@@ -216,11 +216,9 @@ def minutes(text: str) -> int:
     days, dash, rest = text.rpartition("-")
     try:
         parts = [int(part) for part in rest.split(":")]
-        if dash:
-            hours, minute, second = (*parts, 0, 0)[:3]
-        else:
-            hours, minute, second = {1: (0, *parts, 0), 2: (0, *parts), 3: parts}[len(parts)]
+        before = 0 if dash or len(parts) == 3 else 1  # without days, the first is hours only if there are three
+        hours, minute, second = [0] * before + parts + [0] * (3 - before - len(parts))
         seconds = ((int(days or 0) * 24 + hours) * 60 + minute) * 60 + second
-    except (KeyError, ValueError):
+    except ValueError:
         raise ClusterError(f"--time {text}: give minutes, H:M:S or D-H:M:S") from None
     return max(1, -(-seconds // 60))

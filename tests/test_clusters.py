@@ -1,33 +1,36 @@
-"""Jobs on other machines: Ray's own cluster for tests, submitit's local executor. Skipped where these are not installed.
+"""Jobs on other machines: Ray's own cluster for tests, submitit's local executor. Skipped without these packages.
 
 Trainings write a checkpoint after every update and then pause (slow_training/), so that they can be killed there.
 """
 
-import argparse
 import hashlib
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import ROOT
-from tiny import call
+from ray_nodes import Nodes
+from tiny import ENVIRONMENT, OUTPUTS, call, snapshot
 
 from fanout import clone, machine, worker
-from fanout.jobs import Job
+from fanout.jobs import ClusterError, Job
 
 SLOW = ROOT / "tests/slow_training"
 TARGET = "figure4_samples@digits"  # what needs two trainings, and little else
 TRAINING = "train@digits-mmvae-0"
+CHECKPOINT = ".checkpoints/digits_mmvae_0_*.safetensors"
 PATIENCE = 120.0  # seconds
 
 
@@ -38,12 +41,6 @@ def wait_for(condition: Callable[[], object], what: str) -> object:
         assert time.monotonic() < end, f"{what}: not within {PATIENCE:.0f} seconds"
         time.sleep(0.1)
     return value
-
-
-def options(on: str, **others) -> argparse.Namespace:
-    return argparse.Namespace(
-        **{"on": on, "jobs": None, "gpus": None, "partition": None, "time": None, "remote": None} | others
-    )
 
 
 class TestLease:
@@ -174,3 +171,227 @@ class TestClone:
         last.unlink()
         clone.Carrier(remote, "key").receive()
         assert last.read_text() == "whole"
+
+
+PIPELINE = """\
+stages:
+  fails:
+    cmd: "echo x >> count; exit 3"
+    outs: [never]
+  needs_it:
+    cmd: cp never after
+    deps: [never]
+    outs: [after]
+  letters:
+    matrix:
+      letter: [a, b, c, d]
+    cmd: "echo ${item.letter} > ${item.letter}"
+    outs: ["${item.letter}"]
+"""
+
+
+def write_trivial(folder: Path, pipeline: str) -> Path:
+    """A repository with a pipeline of shell commands."""
+    folder.mkdir(parents=True)
+    call(folder, "git", "init", "-q")
+    call(folder, "dvc", "init", "-q")
+    (folder / "dvc.yaml").write_text(pipeline)
+    return folder
+
+
+def unfinished(folder: Path, finished: Path) -> Path:
+    """A finished project as it was before it ran, without what DVC remembers."""
+
+    def left_out(path: str, names: list[str]) -> set[str]:
+        return {"cache", "tmp"} & set(names) if Path(path).name == ".dvc" else set()
+
+    shutil.copytree(finished, folder, symlinks=True, ignore=left_out)
+    for name in OUTPUTS:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return folder
+
+
+class Leader:
+    """`python -m fanout` in a project, and what it prints."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str):
+        self.folder, self.log = folder, folder.with_name(f"{folder.name} log.txt")
+        with self.log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "fanout", *arguments],
+                cwd=folder,
+                env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)} | environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def printed(self) -> str:
+        return self.log.read_text()
+
+    def wait(self, status: int = 0) -> str:
+        """Its end: what it printed."""
+        assert self.process.wait(PATIENCE) == status, self.printed()
+        return self.printed()
+
+    def training(self) -> psutil.Process:
+        """The training that is at its first checkpoint."""
+        wait_for(lambda: list(self.folder.glob(CHECKPOINT)) or self.process.poll() is not None, "a checkpoint")
+        return wait_for(lambda: next(filter(is_training, workers(self.folder)), None), "the training")
+
+
+def is_training(process: psutil.Process) -> bool:
+    return process.cmdline()[1:3] == ["-m", "stages.train"] and "mmvae" in process.cmdline()
+
+
+def workers(folder: Path) -> list[psutil.Process]:
+    """What runs in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == folder:
+                found.append(process)
+    return found
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory) -> Path:
+    """Where trainings write down from which update they start."""
+    return tmp_path_factory.mktemp("steps") / "steps.txt"
+
+
+@pytest.fixture(scope="module")
+def slow(steps) -> dict[str, str]:
+    """Variables that slow trainings down."""
+    return {"PYTHONPATH": f"{SLOW}{os.pathsep}{ROOT}", "STEPS": str(steps), "PAUSE": "3"}
+
+
+@pytest.fixture(scope="module")
+def nodes(slow) -> Iterator[Nodes]:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt -c constraints.txt")
+    nodes = Nodes(**slow)
+    yield nodes
+    nodes.stop()
+
+
+@pytest.fixture(scope="module")
+def slurm() -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed: pip install -r requirements-slurm.txt")
+
+
+@pytest.fixture(scope="module")
+def serial(finished_project, tmp_path_factory) -> dict[str, bytes]:
+    """The bytes that a serial `dvc repro TARGET` leaves."""
+    folder = tmp_path_factory.mktemp("serial") / "project"
+    shutil.copytree(finished_project[0], folder, symlinks=True)
+    for name in OUTPUTS:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    call(folder, "dvc", "repro", TARGET)
+    return snapshot(folder)
+
+
+def starts(steps: Path, run: str) -> list[int]:
+    """From which update each start of a training went on."""
+    lines = (line.split() for line in steps.read_text().splitlines())
+    return [int(step) for name, step in lines if name == run]
+
+
+class TestRay:
+    def test_a_stage_that_fails_is_not_repeated_and_others_finish(self, nodes, tmp_path):
+        folder = write_trivial(tmp_path / "trivial", PIPELINE)
+        printed = Leader(folder, "--on", f"ray:{nodes.address}").wait(1)
+        assert (folder / "count").read_text() == "x\n"
+        assert [(folder / name).read_text() for name in "abcd"] == ["a\n", "b\n", "c\n", "d\n"]
+        assert "needs_it" in printed
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+    def test_nothing_outlives_the_leader(self, nodes, tmp_path, number):
+        folder = write_trivial(tmp_path / "trivial", "stages: {wait: {cmd: exec sleep 100, outs: [never]}}")
+        leader = Leader(folder, "--on", f"ray:{nodes.address}")
+        wait_for(lambda: any(process.name() == "sleep" for process in workers(folder)), "the stage")
+        leader.process.send_signal(number)
+        leader.process.wait(PATIENCE)
+        wait_for(lambda: not workers(folder), "the end of all")
+
+    def test_a_node_that_dies_and_a_leader_that_is_killed(self, nodes, slow, steps, serial, finished_project, tmp_path):
+        folder = unfinished(tmp_path / "project", finished_project[0])
+        steps.write_text("")
+        leader = Leader(folder, TARGET, "--on", f"ray:{nodes.address}")
+        nodes.remove(leader.training())
+        wait_for(lambda: f" {TRAINING}: ran" in leader.printed(), "the training")
+        leader.process.kill()
+        leader.process.wait()
+        assert starts(steps, "digits_mmvae") == [0, 1]
+        printed = Leader(folder, TARGET, "--on", f"ray:{nodes.address}").wait()
+        assert f"{TRAINING}: ran" not in printed
+        assert starts(steps, "digits_mmvae") == [0, 1]
+        assert snapshot(folder) == serial
+
+    def test_without_a_shared_folder(self, nodes, serial, finished_project, tmp_path):
+        folder = unfinished(tmp_path / "project", finished_project[0])
+        call(folder, "dvc", "remote", "add", "storage", str(tmp_path / "remote"))
+        Leader(folder, TARGET, "--on", f"ray:{nodes.address}", "--remote", "storage").wait()
+        assert snapshot(folder) == serial
+        assert not list(tmp_path.glob("remote/fanout/*/*")), "a finished training leaves no checkpoint"
+
+
+@pytest.mark.usefixtures("slurm")
+class TestSlurm:
+    def test_a_stage_that_fails_is_not_repeated_and_others_finish(self, tmp_path):
+        folder = write_trivial(tmp_path / "trivial", PIPELINE)
+        printed = Leader(folder, "--on", "slurm:local").wait(1)
+        assert (folder / "count").read_text() == "x\n"
+        assert [(folder / name).read_text() for name in "abcd"] == ["a\n", "b\n", "c\n", "d\n"]
+        assert "needs_it" in printed
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+    def test_nothing_outlives_the_leader(self, tmp_path, number):
+        """After `kill -9` jobs end when the next leader starts, or after two minutes."""
+        folder = write_trivial(tmp_path / "trivial", "stages: {wait: {cmd: exec sleep 100, outs: [never]}}")
+        leader = Leader(folder, "--on", "slurm:local")
+        wait_for(lambda: any(process.name() == "sleep" for process in workers(folder)), "the stage")
+        leader.process.send_signal(number)
+        leader.process.wait(PATIENCE)
+        with worker.Lease(folder / worker.LEASE):
+            wait_for(lambda: not workers(folder), "the end of all")
+
+    def test_a_job_that_is_preempted_and_one_that_dies(self, slow, steps, serial, finished_project, tmp_path):
+        """Preempted as by Slurm's signal; killed as by the death of its node."""
+        folder = unfinished(tmp_path / "project", finished_project[0])
+        steps.write_text("")
+        leader = Leader(folder, TARGET, "--on", "slurm:local", **slow)
+        job, *_ = jobs(leader.training())
+        job.send_signal(signal.SIGUSR2)
+        wait_for(lambda: len(starts(steps, "digits_mmvae")) == 2, "the training's second start")
+        for process in jobs(leader.training()):
+            process.kill()
+        wait_for(lambda: f" {TRAINING}: ran" in leader.printed(), "the training")
+        assert starts(steps, "digits_mmvae") in ([0, 1, 1], [0, 1, 2])
+        leader.process.kill()
+        leader.process.wait()
+        printed = Leader(folder, TARGET, "--on", "slurm:local", **slow).wait()
+        assert f"{TRAINING}: ran" not in printed
+        assert snapshot(folder) == serial
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [("90", 90), ("1:30", 2), ("4:00:00", 240), ("1-12", 2160), ("1-0:30", 1470), ("1-0:0:1", 1441), ("0", 1)],
+    )
+    def test_minutes(self, text, expected):
+        from fanout.slurm import minutes
+
+        assert minutes(text) == expected
+
+    @pytest.mark.parametrize("text", ["", "an hour", "1:2:3:4", "1-", "1-2:3:4:5"])
+    def test_no_time(self, text):
+        from fanout.slurm import minutes
+
+        with pytest.raises(ClusterError, match="--time"):
+            minutes(text)
+
+
+def jobs(training: psutil.Process) -> list[psutil.Process]:
+    """The job's processes in which a training runs, the innermost first."""
+    return [process for process in training.parents() if any("submitit" in word for word in process.cmdline())]
