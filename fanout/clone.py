@@ -67,20 +67,24 @@ class Result:
     outputs: dict[str, str] = field(default_factory=dict)  # path: md5
 
 
-def project_files() -> list[str]:
-    """All files that git tracks or would track."""
+@dataclass(frozen=True)
+class Package:
+    """The project's files, all that git tracks or would track, as they are now."""
+
+    content: bytes  # a tar file
+    hashes: dict[str, str]  # path: md5
+
+
+def pack() -> Package:
+    """Taken when no stage runs; what stages write later goes through the remote."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
-    return sorted({name for name in listed if name and Path(name).exists()})
-
-
-def pack() -> bytes:
-    """A tar file of the project's files as they are now."""
+    paths = [path for path in map(Path, sorted(set(listed) - {""})) if path.is_file()]
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name in project_files():
-            archive.add(name)
-    return buffer.getvalue()
+        for path in paths:
+            archive.add(path)
+    return Package(buffer.getvalue(), {path.as_posix(): md5(path) for path in paths})
 
 
 def storage(remote: str) -> Remote:
@@ -89,10 +93,9 @@ def storage(remote: str) -> Remote:
     return Remote(remote, path, kind(**settings), **settings)
 
 
-def place(job: Job, remote: Remote) -> Order:
-    """Put a job's inputs into the remote, but for those that `pack` has."""
-    packed = set(project_files())
-    inputs = {path: digest for path, digest in job.inputs.items() if path not in packed}
+def place(job: Job, package: Package, remote: Remote) -> Order:
+    """Put a job's inputs into the remote, but for those that the package has."""
+    inputs = {path: digest for path, digest in job.inputs.items() if package.hashes.get(path) != digest}
     _add(remote.odb, inputs)
     return Order(job.name, job.command, inputs, job.outputs, remote.name)
 

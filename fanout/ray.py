@@ -62,12 +62,14 @@ class Executor:
         self._lease = worker.Lease()
         self._tasks: set[ray.ObjectRef] = set()
         self._over = threading.Event()
-        self._packed: tuple[bytes, ray.ObjectRef | None] = (b"", None)
 
     def __enter__(self) -> Self:
         _connect(self.options.on, self.options.jobs)
         self._call = ray.remote(max_retries=RETRIES)(call)
         self._pool = ThreadPoolExecutor(WAITING)
+        if self._remote:
+            self._package = clone.pack()
+            self._code = ray.put(self._package.content)
         self._lease.__enter__()
         return self
 
@@ -110,8 +112,8 @@ class Executor:
         if job.here:
             with log.open("ab") as file:
                 return Done(worker.run(job.name, job.command, file, self._over.is_set), machine.kind())
-        order = clone.place(job, self._remote)
-        status, output, errors = self._result(job, ["fanout.clone"], json.dumps(asdict(order)), self._code())
+        order = clone.place(job, self._package, self._remote)
+        status, output, errors = self._result(job, ["fanout.clone"], json.dumps(asdict(order)), self._code)
         _append(log, errors)
         if status:
             return Done(status, "")
@@ -140,13 +142,6 @@ class Executor:
             raise ClusterError(f"{job.name} was lost: {getattr(error, 'cause', error)}") from error
         finally:
             self._tasks.discard(task)
-
-    def _code(self) -> ray.ObjectRef:
-        """The project's files, once in the cluster for all jobs that have the same."""
-        packed = clone.pack()
-        if packed != self._packed[0]:
-            self._packed = packed, ray.put(packed)
-        return self._packed[1]
 
     def _needs(self, job: Job) -> dict[str, int]:
         return {"num_cpus": machine.threads(), "num_gpus": self._gpus() if job.gpu else 0}

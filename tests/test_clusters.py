@@ -106,9 +106,9 @@ def project(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def elsewhere(order: clone.Order, folder: Path) -> subprocess.CompletedProcess:
+def elsewhere(package: clone.Package, order: clone.Order, folder: Path) -> subprocess.CompletedProcess:
     """What a worker does in a folder of its own."""
-    with tarfile.open(fileobj=io.BytesIO(clone.pack())) as archive:
+    with tarfile.open(fileobj=io.BytesIO(package.content)) as archive:
         archive.extractall(folder, filter="data")
     words, text = [sys.executable, "-m", "fanout.clone"], json.dumps(asdict(order))
     return subprocess.run(words, cwd=folder, input=text, capture_output=True, text=True, timeout=60)
@@ -118,32 +118,46 @@ class TestClone:
     JOB = Job("upper", "python program.py", False, {"data/in": hashlib.md5(b"words").hexdigest()}, ("data/out",))
 
     def test_code_and_inputs_go_there_and_outputs_come_back(self, project, tmp_path):
-        remote = clone.storage("storage")
-        done = elsewhere(clone.place(self.JOB, remote), tmp_path / "worker")
+        remote, package = clone.storage("storage"), clone.pack()
+        done = elsewhere(package, clone.place(self.JOB, package, remote), tmp_path / "worker")
         assert (done.returncode, done.stderr) == (0, "done\n")
         result = clone.accept(done.stdout, remote)
         assert (result.status, result.machine) == (0, machine.kind())
         assert (project / "data/out").read_text() == "WORDS"
 
     def test_a_command_that_fails(self, project, tmp_path):
-        remote = clone.storage("storage")
-        done = elsewhere(clone.place(replace(self.JOB, command="exit 3"), remote), tmp_path / "worker")
+        remote, package = clone.storage("storage"), clone.pack()
+        order = clone.place(replace(self.JOB, command="exit 3"), package, remote)
+        done = elsewhere(package, order, tmp_path / "worker")
         assert clone.accept(done.stdout, remote) == clone.Result(3, machine.kind())
         assert not (project / "data/out").exists()
 
+    def test_what_changed_since_it_was_packed_goes_there(self, project, tmp_path):
+        (project / "words.txt").write_text("old")
+        remote, package = clone.storage("storage"), clone.pack()
+        (project / "words.txt").write_text("new")
+        inputs = {"words.txt": hashlib.md5(b"new").hexdigest(), "program.py": package.hashes["program.py"]}
+        order = clone.place(Job("copy", "cp words.txt data", False, inputs, ("data/words.txt",)), package, remote)
+        assert set(order.inputs) == {"words.txt"}
+        (tmp_path / "worker/data").mkdir(parents=True)
+        clone.accept(elsewhere(package, order, tmp_path / "worker").stdout, remote)
+        assert (project / "data/words.txt").read_text() == "new"
+
     def test_a_file_that_the_remote_has_damaged(self, project, tmp_path):
-        order = clone.place(self.JOB, clone.storage("storage"))
+        package = clone.pack()
+        order = clone.place(self.JOB, package, clone.storage("storage"))
         [stored] = (path for path in (tmp_path / "remote").rglob("*") if path.is_file())
         stored.chmod(0o644)
         stored.write_text("other")
-        done = elsewhere(order, tmp_path / "worker")
+        done = elsewhere(package, order, tmp_path / "worker")
         assert done.returncode == 1
         assert f"{stored} has another content" in done.stderr
 
     def test_a_file_that_the_remote_has_lost(self, project, tmp_path):
-        order = clone.place(self.JOB, clone.storage("storage"))
+        package = clone.pack()
+        order = clone.place(self.JOB, package, clone.storage("storage"))
         shutil.rmtree(tmp_path / "remote")
-        assert "the remote does not have" in elsewhere(order, tmp_path / "worker").stderr
+        assert "the remote does not have" in elsewhere(package, order, tmp_path / "worker").stderr
 
     def test_checkpoints_go_from_one_machine_to_the_next(self, project, tmp_path, monkeypatch):
         remote, last = clone.storage("storage"), Path(".checkpoints/a/last")
