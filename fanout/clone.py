@@ -8,6 +8,7 @@ the remote. The leader fetches the outputs. DVC runs on the leader alone.
 the command prints goes to stderr.
 """
 
+import getpass
 import hashlib
 import io
 import json
@@ -32,7 +33,7 @@ from dvc_data.hashfile.db import HashFileDB
 from fanout import machine, worker
 from fanout.jobs import Job
 
-CACHE = Path(tempfile.gettempdir()) / "fanout_cache"  # what jobs of one machine fetched
+CACHE = Path(tempfile.gettempdir()) / f"fanout_cache_{getpass.getuser()}"  # what jobs of one machine fetched
 CHECKPOINTS = Path(".checkpoints")
 CARRY_EVERY = 30.0  # seconds
 CARRIED = re.compile(r"(\d{8})-([0-9a-f]{32})\.tar")  # number, md5
@@ -135,7 +136,7 @@ def fetch(database: HashFileDB, hashes: dict[str, str], cache: Path = CACHE) -> 
     for name, digest in hashes.items():
         kept, path = cache / digest[:2] / digest, Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not kept.exists():
+        if not (kept.exists() and md5(kept) == digest):
             _fetch(database, digest, kept)
         shutil.copyfile(kept, path)
 

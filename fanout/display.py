@@ -58,9 +58,10 @@ class Lines:
         """A line that stays."""
         self.console.print(Text(text, style))
 
-    def begin(self, total: int, estimate: Callable[[], str]) -> None:
+    def begin(self, total: int, slots: int, estimate: Callable[[], str]) -> None:
         """The stages are known."""
         self.total, self.estimate = total, estimate
+        self.say(f"{total} stages, {slots} at once")
 
     def started(self, name: str, log: Path) -> None:
         """A stage's command runs."""
@@ -76,7 +77,8 @@ class Lines:
         """A stage has failed; the others go on."""
         self.running.pop(name, None)
         self.counts["failed"] += 1
-        self.failures[name] = (error, log)
+        shown = log.relative_to(Path.cwd()) if log.is_relative_to(Path.cwd()) else log
+        self.failures[name] = (error, shown)
         self.line(name, f"failed: {error}", "bold red")
 
     def line(self, name: str, text: str, style: str = "") -> None:
@@ -91,7 +93,9 @@ class Lines:
             for line in last_lines(log, LAST_LINES):
                 self.say(f"    {line}")
             if log.exists():
-                self.say(f"  all that it printed: {log}")
+                self.say(
+                    f"  all that it printed: {log.relative_to(Path.cwd()) if log.is_relative_to(Path.cwd()) else log}"
+                )
         if skipped:
             self.say(f"\nnot run, since they need what failed: {', '.join(skipped)}", "yellow")
         counted = ", ".join(f"{count} {how}" for how, count in self.counts.items())

@@ -128,7 +128,7 @@ class Leader:
         """Reproduce all stages but those that need one that fails."""
         self.executor = executor
         self.ignore_outputs()
-        self.display.begin(len(self.stages), self.estimate)
+        self.display.begin(len(self.stages), executor.slots, self.estimate)
         schedule = Schedule(self.needs, {name: self.times.expected(name, self.gpu(name)) for name in self.stages})
         while self.start_stages(schedule):
             ended = self._ended.get()
@@ -155,8 +155,8 @@ class Leader:
         """Let git ignore all outputs now, so that .gitignore has them in the order of a serial run."""
         with self.turn():
             for out in (out for stage in self.stages.values() for out in stage.outs if out.use_scm_ignore):
-                if not self.repo.scm.is_ignored(out.fs_path):
-                    with suppress(DvcException):  # the stage will say so
+                with suppress(DvcException, OSError, NotImplementedError):  # no git, no folder yet, or an error to come
+                    if not self.repo.scm.is_ignored(out.fs_path):
                         out.ignore()
 
     def reproduce(self, name: str) -> None:
@@ -207,7 +207,7 @@ class Leader:
             self.times.add(name, seconds)
         if ended.stage:
             self.reproduced.add(name)
-        self.display.ended(name, how, seconds, _other_kind(ended.machine))
+        self.display.ended(name, how, seconds, _other_kind(ended.machine, machine.kind(self.gpu(name))))
 
     def estimate(self) -> str:
         """How long all will take from now on, by the times of earlier runs: work over slots, or the longest chain."""
@@ -291,8 +291,6 @@ def _file_name(name: str) -> str:
     return name.replace(os.sep, "_")
 
 
-def _other_kind(kind: str | None) -> str:
+def _other_kind(kind: str | None, own: str) -> str:
     """What there is to say of results that another kind of processor made."""
-    if kind in (None, machine.kind()):
-        return ""
-    return f", made by {kind}, not by this machine's {machine.kind()}: the last digits may differ"
+    return "" if kind in (None, own) else f", made by {kind}, not by this machine's {own}: the last digits may differ"

@@ -41,11 +41,16 @@ class Executor:
         self._waiting: list[Entry] = []
         self._running: dict[int, Entry] = {}
         self._count = 0
+        self._over = False
         self._guard = threading.Lock()
 
     def __enter__(self) -> "Executor":
         self._server = subprocess.Popen(
-            [sys.executable, forks.__file__],
+            [
+                sys.executable,
+                "-P",
+                forks.__file__,
+            ],  # -P: modules of fanout are not to be found as if they were packages
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=WAITING | BARS | os.environ | {"OMP_NUM_THREADS": str(self.threads)},
@@ -56,7 +61,10 @@ class Executor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(BrokenPipeError):  # it has ended
+        with self._guard:
+            self._over = True
+            self._fail(self._waiting)
+        with suppress(BrokenPipeError):  # the server has ended
             self._server.stdin.close()
         self._reader.join()
         self._server.wait()
@@ -72,6 +80,8 @@ class Executor:
 
     def _start(self) -> None:
         """Start what waits, in its order, as far as there are slots and GPUs."""
+        if self._over:
+            self._fail(self._waiting)
         for entry in list(self._waiting):
             wants_gpu = entry.job.gpu and self._has_gpus
             if len(self._running) >= self.slots or (wants_gpu and not self._gpus):
@@ -87,8 +97,9 @@ class Executor:
         if entry.gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = entry.gpu
         request = {"number": number, "command": entry.job.command, "log": str(entry.log), "environment": environment}
-        self._server.stdin.write(json.dumps(request).encode() + b"\n")
-        self._server.stdin.flush()
+        with suppress(OSError):  # the server has ended, as `_read` is about to see
+            self._server.stdin.write(json.dumps(request).encode() + b"\n")
+            self._server.stdin.flush()
 
     def _read(self) -> None:
         """Take the server's answers, until it ends."""
@@ -99,11 +110,14 @@ class Executor:
                     entry = self._running.pop(answer["number"])
                     if entry.gpu is not None:
                         self._gpus.append(entry.gpu)
-                entry.future.set_result(Done(answer["status"], machine.kind()))
+                entry.future.set_result(Done(answer["status"], machine.kind(entry.job.gpu)))
                 with self._guard:
                     self._start()
         with self._guard:
-            left = [*self._running.values(), *self._waiting]
-            self._waiting.clear()
-        for entry in left:
+            self._over = True
+            self._fail([*self._running.values(), *self._waiting])
+
+    def _fail(self, entries: list[Entry]) -> None:
+        for entry in entries:
             entry.future.set_exception(RuntimeError("the process that runs stages has ended"))
+        self._waiting = []

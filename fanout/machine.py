@@ -11,8 +11,11 @@ import yaml
 
 
 @cache
-def kind() -> str:
-    """The processor's name, such as `AMD EPYC 9R14`."""
+def kind(gpu: bool = False) -> str:
+    """The processor's name, such as `AMD EPYC 9R14`; of a GPU for work that wants one, if there is one."""
+    names = _nvidia("name") if gpu and gpus() else []
+    if names:
+        return names[0]
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -28,11 +31,17 @@ def gpus() -> list[str]:
     """What CUDA_VISIBLE_DEVICES calls the GPUs that this process may use."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
+    return _nvidia("index")
+
+
+def _nvidia(field: str) -> list[str]:
+    """What the driver says of each GPU."""
     if not shutil.which("nvidia-smi"):
         return []
-    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True)
-    return done.stdout.split() if done.returncode == 0 else []
+    done = subprocess.run(
+        ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"], capture_output=True, text=True
+    )
+    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 def threads(params: Path = Path("params.yaml")) -> int:

@@ -102,7 +102,8 @@ def project(tmp_path, monkeypatch) -> Path:
     (folder / "data/in").write_text("words")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(clone, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where workers have their cache
+    monkeypatch.setattr(clone, "CACHE", tmp_path / "the leader's cache")
     return folder
 
 

@@ -1,0 +1,116 @@
+"""A parallel run stopped in every way: no process is left, no finished stage runs again, the bytes are the same."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import kills
+import psutil
+import pytest
+from conftest import ROOT
+from tiny import ENVIRONMENT, call
+from trivial import FANOUT, fanout, ran, state, write_trivial
+
+MANY = 4  # of each kind of stage, so ten in all
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory) -> dict[str, bytes]:
+    """What a serial run leaves."""
+    folder = write_trivial(tmp_path_factory.mktemp("serial") / "project", MANY, seconds=0.5)
+    call(folder, "dvc", "repro")
+    return state(folder)
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """The same, not run."""
+    return write_trivial(tmp_path / "project", MANY, seconds=0.5)
+
+
+def start(folder: Path) -> subprocess.Popen:
+    """A parallel run in a process group of its own."""
+    with (folder.parent / "log").open("ab") as file:
+        return subprocess.Popen(
+            [*FANOUT, "--jobs", "3"],
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
+        )
+
+
+def strike(process: subprocess.Popen, whom: str, number: signal.Signals) -> None:
+    """Send the signal to the leader alone, to its group as a terminal does, or to the server of forks."""
+    if whom == "group":
+        os.killpg(process.pid, number)
+    else:
+        children = psutil.Process(process.pid).children() if whom == "server" else []
+        os.kill(children[0].pid if children else process.pid, number)
+
+
+WAYS = {
+    "kill -9, the leader": ("leader", signal.SIGKILL),
+    "kill -9, the server of forks": ("server", signal.SIGKILL),
+    "SIGTERM, the leader": ("leader", signal.SIGTERM),
+    "Ctrl-C": ("group", signal.SIGINT),
+}
+
+
+def wait_for(folder: Path, stages: int) -> None:
+    """Until so many stages have begun."""
+    deadline = time.monotonic() + 60
+    while not (folder / "ran").exists() or len((folder / "ran").read_text().split()) < stages:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_stopped_in_every_way(way, project, serial, fault):
+    rng = random.Random(way)
+    began = []
+    for stages in (2, 5):
+        process = start(project)
+        wait_for(project, stages)
+        time.sleep(rng.uniform(0, 0.6))
+        with fault(f"interruption: {way}, under fanout"):
+            strike(process, *WAYS[way])
+            assert process.wait(30) != 0
+            assert not kills.wait_for_end(project), "a process was left"
+            assert not kills.damaged_objects(project)
+        began += ran(project)
+    output = fanout(project)
+    began += ran(project)
+    assert "10 stages: " in output
+    assert state(project) == serial
+    # Of the stages that began, each interruption cut off three at most; only these ran again.
+    assert len(began) <= 10 + 2 * 3
+    assert began.count("source") == 1
+    assert "10 unchanged" in fanout(project)
+
+
+def test_another_dvc_reads_the_project_meanwhile(project, serial):
+    process = start(project)
+    wait_for(project, 2)
+    for command in (("metrics", "show"), ("params", "diff"), ("status", "last"), ("exp", "show")):
+        call(project, "dvc", *command)
+    assert process.wait(60) == 0
+    assert state(project) == serial
+
+
+def test_another_dvc_that_holds_the_lock_only_delays(project, serial):
+    """Longer than the three seconds after which DVC gives up."""
+    code = "import sys, time, dvc.lock; dvc.lock.make_lock('.dvc/tmp/lock').lock(); print(flush=True); time.sleep(5)"
+    process = start(project)
+    wait_for(project, 3)
+    held = None
+    while held is None:  # it may be the leader's now
+        other = subprocess.Popen(["python", "-c", code], cwd=project, stdout=subprocess.PIPE, env=ENVIRONMENT)
+        held = other.stdout.readline() or None
+    other.communicate()
+    assert process.wait(60) == 0
+    assert state(project) == serial

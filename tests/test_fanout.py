@@ -1,0 +1,291 @@
+"""The pipeline in parallel leaves what a serial `dvc repro` leaves, byte for byte."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from tiny import call, snapshot
+from trivial import fanout, ran, state, write_trivial
+
+from fanout import forks, machine
+from fanout.display import last_lines, span
+from fanout.experiments import combinations
+from fanout.records import Times
+from fanout.schedule import Schedule, left, ways
+
+NEEDS = {"a": set(), "b": set(), "c": {"a"}, "d": {"c"}, "e": {"b"}, "f": {"d", "e"}}
+SECONDS = {"a": 1.0, "b": 5.0, "c": 1.0, "d": 1.0, "e": 2.0, "f": 1.0}
+
+
+class TestSchedule:
+    def test_the_longest_way_goes_first(self):
+        assert ways(NEEDS, SECONDS) == {"a": 4.0, "b": 8.0, "c": 3.0, "d": 2.0, "e": 3.0, "f": 1.0}
+        schedule = Schedule(NEEDS, SECONDS)
+        assert [schedule.next(), schedule.next(), schedule.next()] == ["b", "a", None]
+        schedule.done("a")
+        assert schedule.next() == "c"
+
+    def test_equal_ways_are_in_serial_order(self):
+        names = [str(i) for i in random.Random(0).sample(range(100), 100)]
+        schedule = Schedule({name: set() for name in names}, dict.fromkeys(names, 1.0))
+        assert [schedule.next() for _ in names] == names
+
+    def test_what_needs_a_stage_that_is_not_done_never_runs(self):
+        schedule, handed = Schedule(NEEDS, SECONDS), []
+        while name := schedule.next():
+            handed.append(name)
+            if name != "c":
+                schedule.done(name)
+        assert sorted(handed) == ["a", "b", "c", "e"]
+
+    def test_what_does_not_fit_waits_and_the_next_goes(self):
+        schedule = Schedule(NEEDS, SECONDS)
+        assert schedule.next(lambda name: name != "b") == "a"
+        assert schedule.next(lambda name: name != "b") is None
+        assert schedule.next() == "b"
+
+    def test_what_is_left(self):
+        assert left(NEEDS, SECONDS, 1) == 11.0
+        assert left(NEEDS, SECONDS, 8) == 8.0  # b, e, f
+        assert left(NEEDS, {"e": 0.5, "f": 1.0}, 8) == 1.5
+        assert left(NEEDS, {}, 8) == 0.0
+
+
+class TestRecords:
+    def test_times_of_a_stage_its_family_or_a_guess(self, tmp_path):
+        times = Times(tmp_path / "f/times.json")
+        assert times.known("train@a") is None
+        assert times.expected("train@a", True) > times.expected("figure", False)
+        times.add("train@a", 10.0)
+        times.add("train@b", 20.0)
+        times.save()
+        again = Times(tmp_path / "f/times.json")
+        assert [again.known(name) for name in ("train@a", "train@c", "other")] == [10.0, 15.0, None]
+
+    def test_times_that_are_damaged_are_none(self, tmp_path):
+        (tmp_path / "times.json").write_text('{"train')
+        assert Times(tmp_path / "times.json").known("train") is None
+
+    def test_the_last_words_of_a_log(self, tmp_path):
+        log = tmp_path / "log"
+        assert last_lines(log, 1) == []
+        log.write_bytes(b"x" * 9999 + b"\nstarts\n 10%|#  | 1/10\r 20%|## | 2/10\r 30%|###| 3/10\n\n")
+        assert last_lines(log, 2) == ["starts", "30%|###| 3/10"]
+
+    def test_spans(self):
+        assert [span(s) for s in (0.4, 61, 3600, 7325)] == ["0 s", "1 min 1 s", "1 h 0 min", "2 h 2 min"]
+
+    def test_threads(self, tmp_path):
+        params = tmp_path / "params.yaml"
+        assert machine.threads(params) == 1
+        for text, expected in (("threads: 2", 2), ("a: 1", 1), ("threads: two", 1), ("threads: [", 1), ("3", 1)):
+            params.write_text(text)
+            assert machine.threads(params) == expected
+
+
+class TestForks:
+    def test_what_is_imported_before_the_fork(self):
+        found = {module for module, _ in forks.imports([ROOT / "mmvae", ROOT / "stages"])}
+        assert {"torch", "numpy", "pandas", "gensim.models", "matplotlib"} & found
+        assert not {module for module in found if module.partition(".")[0] in ("mmvae", "stages", "fanout")}
+
+    def test_no_thread_runs_before_the_fork(self):
+        """Or OpenMP's threads would be missing in every fork."""
+        code = "import os; from fanout import forks; forks.preload(); print(len(os.listdir('/proc/self/task')))"
+        if not Path("/proc/self/task").exists():
+            pytest.skip("this system does not say which threads a process has")
+        assert call(ROOT, "python", "-c", code).split()[-1] == "1"
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory) -> Path:
+    """A trivial pipeline that DVC has run."""
+    folder = write_trivial(tmp_path_factory.mktemp("serial") / "project", 3)
+    call(folder, "dvc", "repro")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """The same, not run."""
+    return write_trivial(tmp_path / "project", 3)
+
+
+def test_all_is_as_after_a_serial_run(project, serial):
+    output = fanout(project, "--jobs", "3")
+    assert state(project) == state(serial)
+    assert call(project, "git", "status", "--short") == call(serial, "git", "status", "--short")
+    assert "[8/8] last: ran, 0 s" in output
+    assert len(ran(project)) == 8
+    assert "8 unchanged" in fanout(project)
+    assert call(project, "dvc", "status").strip() == "Data and pipelines are up to date."
+    assert ran(project) == []
+
+
+def test_what_was_run_before_is_restored(project):
+    fanout(project)
+    (project / "dvc.lock").unlink()
+    for path in project.glob("*_*.txt"):
+        path.unlink()
+    ran(project)
+    output = fanout(project)
+    assert ran(project) == ["source"]  # which persists, so that DVC's run-cache does not know it
+    assert "1 ran, 7 restored" in output
+
+
+def test_results_of_another_kind_of_processor_are_not_taken_in_silence(project):
+    fanout(project)
+    kinds = list((project / ".dvc/cache/machines").iterdir())
+    assert {path.read_text().strip() for path in kinds} == {machine.kind()}
+    for path in kinds:
+        path.write_text("Abacus 1\n")
+    (project / "first_0.txt").unlink()
+    (project / "dvc.lock").unlink()
+    assert f"made by Abacus 1, not by this machine's {machine.kind()}" in fanout(project)
+
+
+def test_a_target_and_what_it_needs(project):
+    fanout(project, "second@1")
+    assert ran(project) == ["source", "first@1", "second@1"]
+
+
+def test_a_change_reruns_what_depends_on_it(project, serial, tmp_path):
+    fanout(project)
+    expected = write_trivial(tmp_path / "serial", 3)
+    call(expected, "dvc", "repro")
+    for folder in (project, expected):
+        (folder / "params.yaml").write_text("value: 2\n")
+        ran(folder)
+    assert "8 ran" in fanout(project)
+    call(expected, "dvc", "repro")
+    assert state(project) == state(expected)
+
+
+def test_the_place_of_an_entry_that_git_has_stays(project, tmp_path):
+    """As DVC replaces it where it is."""
+    expected = write_trivial(tmp_path / "serial", 3)
+    for folder, run in ((project, fanout), (expected, lambda folder, *given: call(folder, "dvc", "repro", *given))):
+        run(folder, "second@2")
+        run(folder, "second@0")
+        run(folder)
+    assert state(project) == state(expected)
+
+
+def test_a_stage_that_fails(project, serial):
+    (project / "failing").write_text("1\n")
+    output = fanout(project, fails=True)
+    assert sorted(ran(project)) == ["first@0", "first@1", "first@2", "second@0", "second@2", "source"]
+    assert "first@1 failed: failed to run:" in output
+    assert "exited with 1" in output
+    assert "not run, since they need what failed: second@1, last" in output
+    assert (project / ".dvc/tmp/fanout/first@1.log").exists()
+    (project / "failing").write_text("none\n")
+    fanout(project)
+    assert ran(project) == ["first@1", "second@1", "last"]
+    assert state(project) == state(serial)
+
+
+def test_what_a_stage_that_fails_has_printed(project):
+    text = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(text.replace("cat first_", "echo 'No luck.' && false && cat first_"))
+    output = fanout(project, "second@0", fails=True)
+    assert "    No luck.\n" in output
+    assert "all that it printed: " in output
+
+
+def test_dry_lists_what_would_run(project):
+    lines = fanout(project, "--dry").splitlines()
+    assert lines[:2] == ["source: run", "first@0: run"]
+    assert lines[-1] == "8 of the stages"
+    assert ran(project) == []
+    fanout(project)
+    assert fanout(project, "--dry").splitlines() == ["nothing to do"]
+    (project / "params.yaml").write_text("value: 2\n")
+    assert fanout(project, "--dry").splitlines()[0] == "source: run"
+    (project / "params.yaml").write_text("value: 1\n")
+    (project / "second_1.txt").unlink()
+    lines = fanout(project, "--dry").splitlines()
+    assert lines[0] == "second@1: restore"
+    assert lines[1].startswith("last: run or rest")
+
+
+def experiments(folder: Path) -> dict[int, dict[str, str]]:
+    """Value -> the files of the experiment with it, of those that `dvc exp show` knows."""
+    _, baseline = json.loads(call(folder, "dvc", "exp", "show", "--json"))
+    found = {}
+    for experiment in baseline["experiments"] or []:
+        revision = experiment["revs"][0]
+        assert revision["data"]["metrics"]["last.json"]["data"]["sum"] == 3
+        files = ("dvc.lock", "params.yaml", "last.json", ".gitignore")
+        content = {name: call(folder, "git", "show", f"{revision['rev']}:{name}") for name in files}
+        found[revision["data"]["params"]["params.yaml"]["data"]["value"]] = content
+    return found
+
+
+@pytest.mark.slow
+def test_an_experiment_and_a_grid_equal_what_dvc_makes_of_them(project, tmp_path):
+    expected = write_trivial(tmp_path / "expected", 3)
+    for folder in (project, expected):
+        call(folder, "dvc", "repro")
+        call(folder, "git", "commit", "-qam", "results")
+    call(expected, "dvc", "exp", "run", "-S", "value=2")
+    fanout(project, "-S", "value=2")
+    assert state(project) == state(expected)
+    assert call(project, "git", "branch", "--show-current") == "main\n"
+    call(project, "git", "checkout", "-q", ".")
+    fanout(project, "-S", "value=3,4")
+    assert state(project)["params.yaml"] == b"value: 1\n", "a grid leaves the workspace alone"
+    for value in (3, 4):
+        call(expected, "git", "checkout", "-q", ".")
+        call(expected, "dvc", "exp", "run", "-S", f"value={value}")
+    assert experiments(project) == experiments(expected)
+    assert set(experiments(project)) == {2, 3, 4}
+
+
+def test_settings_and_their_combinations():
+    assert combinations(["a=1", "b=[1,2]"]) == [["a=1", "b=[1,2]"]]
+    assert combinations(["a=1,2", "b=[1,2],[3]", "other.yaml:c=4"]) == [
+        [f"params.yaml:a={a}", f"params.yaml:b={b}", "other.yaml:c=4"] for a in (1, 2) for b in ("[1,2]", "[3]")
+    ]
+
+
+def test_a_wrong_setting_is_one_line(project):
+    assert "ERROR: Could not override 'valu'" in fanout(project, "-S", "valu=3", fails=True)
+    assert ran(project) == []
+
+
+def test_a_place_that_is_not_there(project):
+    output = fanout(project, "--on", "moon", fails=True)
+    assert output == "--on moon: there is no such place; there are local, ray and slurm\n"
+
+
+@pytest.mark.slow
+def test_200_stages_on_8_workers(tmp_path):
+    folder = write_trivial(tmp_path / "many", 99)
+    output = fanout(folder, "--jobs", "8")
+    assert "200 ran" in output
+    assert "lock" not in output
+    parallel = state(folder)
+    for path in ("dvc.lock", ".gitignore"):
+        (folder / path).unlink()
+    call(folder, "git", "checkout", ".gitignore")
+    ran(folder)
+    call(folder, "dvc", "repro")
+    assert ran(folder) == ["source"], "the rest came from the run-cache"
+    assert state(folder) == parallel
+
+
+@pytest.mark.slow
+def test_the_tiny_pipeline(finished_project, tmp_path):
+    """From before it had results."""
+    folder, _ = finished_project
+    call(tmp_path, "git", "clone", "-q", str(folder), "project")
+    project = tmp_path / "project"
+    call(project, "git", "checkout", "-q", "HEAD~1")
+    output = fanout(project)
+    assert snapshot(project) == snapshot(folder)
+    assert " ran; " in output
+    log = (project / ".dvc/tmp/fanout/train@digits-mmvae-0.log").read_text()
+    assert "Traceback" not in log
