@@ -104,7 +104,8 @@ def place(job: Job, package: Package, remote: Remote) -> Order:
 def accept(answer: str, remote: Remote) -> Result:
     """Bring an order's outputs here."""
     result = Result(**json.loads(answer))
-    fetch(remote.odb, result.outputs)
+    for name, digest in result.outputs.items():
+        download(remote.odb, digest, Path(name))
     return result
 
 
@@ -127,21 +128,22 @@ def _add(database: HashFileDB, hashes: dict[str, str]) -> None:
         database.add([str(Path(path).absolute()) for path in hashes], localfs, list(hashes.values()))
 
 
-def fetch(database: HashFileDB, hashes: dict[str, str], cache: Path = CACHE) -> None:
-    """Get files from the remote, each whole or not at all.
-
-    Raises:
-        TransferError: the remote does not have a file, or another content.
-    """
+def fetch(database: HashFileDB, hashes: dict[str, str]) -> None:
+    """Get files from the remote, or from what other jobs of this machine fetched."""
     for name, digest in hashes.items():
-        kept, path = cache / digest[:2] / digest, Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        kept, path = CACHE / digest[:2] / digest, Path(name)
         if not (kept.exists() and md5(kept) == digest):
-            _fetch(database, digest, kept)
+            download(database, digest, kept)
+        path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(kept, path)
 
 
-def _fetch(database: HashFileDB, digest: str, path: Path) -> None:
+def download(database: HashFileDB, digest: str, path: Path) -> None:
+    """Get one file from the remote, whole or not at all.
+
+    Raises:
+        TransferError: the remote does not have it, or has another content.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         partial = Path(folder) / digest

@@ -103,7 +103,6 @@ def project(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where workers have their cache
-    monkeypatch.setattr(clone, "CACHE", tmp_path / "the leader's cache")
     return folder
 
 
