@@ -3,6 +3,7 @@
 `python -m fanout.worker NAME COMMAND LOG LEASE TOKEN`, in the folder that has the inputs; prints the kind of processor.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ LEASE = Path(".dvc/tmp/fanout/leader")
 RENEW_EVERY, PATIENCE = 10.0, 120.0  # seconds
 LOOK_EVERY = 1.0
 PARENT = os.getppid()  # read before the long imports: it may be gone when they are done
+LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1  # prctl.h
 STOPPED = 128 + signal.SIGTERM  # exit status of a command that was stopped
 
 
@@ -95,6 +97,7 @@ def run(name: str, command: str, output: IO, unwanted: Callable[[], bool]) -> in
         stderr=subprocess.STDOUT,
         env=os.environ | {"PATH": path, "DVC_ROOT": str(Path.cwd()), "DVC_STAGE": name},
         start_new_session=True,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
     )
     try:
         while not unwanted():
@@ -104,6 +107,11 @@ def run(name: str, command: str, output: IO, unwanted: Callable[[], bool]) -> in
         return STOPPED
     finally:
         _stop(process)
+
+
+def _end_with_parent() -> None:
+    """In the command's process: have the system kill it when this one is killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _stop(process: subprocess.Popen, grace: float = 10.0) -> None:

@@ -1,6 +1,6 @@
 """Jobs on other machines: Ray's own cluster for tests, submitit's local executor. Skipped without these packages.
 
-Trainings write a checkpoint after every update and then pause (slow_training/), so that they can be killed there.
+Trainings write a checkpoint after every update and can be made to wait there (slow_training/), to be killed.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ import psutil
 import pytest
 from conftest import ROOT
 from ray_nodes import Nodes
-from tiny import ENVIRONMENT, OUTPUTS, call, snapshot
+from tiny import ENVIRONMENT, call, snapshot, write_project
 
 from fanout import clone, machine, worker
 from fanout.jobs import ClusterError, Job
 
-SLOW = ROOT / "tests/slow_training"
 TARGET = "figure4_samples@digits"  # what needs two trainings, and little else
 TRAINING = "train@digits-mmvae-0"
+ORDER = {"PYTHONHASHSEED": "0"}  # DVC orders stages by sets of strings
 CHECKPOINT = ".checkpoints/digits_mmvae_0_*.safetensors"
 PATIENCE = 120.0  # seconds
 
@@ -213,19 +213,6 @@ def write_trivial(folder: Path, pipeline: str) -> Path:
     return folder
 
 
-def unfinished(folder: Path, finished: Path) -> Path:
-    """A finished project as it was before it ran, without what DVC remembers."""
-
-    def left_out(path: str, names: list[str]) -> set[str]:
-        return {"cache", "tmp"} & set(names) if Path(path).name == ".dvc" else set()
-
-    shutil.copytree(finished, folder, symlinks=True, ignore=left_out)
-    for name in OUTPUTS:
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return folder
-
-
 class Leader:
     """`python -m fanout` in a project, and what it prints."""
 
@@ -235,7 +222,7 @@ class Leader:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "fanout", *arguments],
                 cwd=folder,
-                env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)} | environment,
+                env=ENVIRONMENT | ORDER | {"PYTHONPATH": str(ROOT)} | environment,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -269,22 +256,37 @@ def workers(folder: Path) -> list[psutil.Process]:
     return found
 
 
-@pytest.fixture(scope="module")
-def steps(tmp_path_factory) -> Path:
-    """Where trainings write down from which update they start."""
-    return tmp_path_factory.mktemp("steps") / "steps.txt"
+class Trainings:
+    """What trainings say of their starts, and whether they wait after each checkpoint."""
+
+    def __init__(self, folder: Path):
+        self.steps, self.pause = folder / "steps.txt", folder / "pause"
+        path = f"{ROOT / 'tests/slow_training'}{os.pathsep}{ROOT}"
+        self.environment = {"PYTHONPATH": path, "STEPS": str(self.steps), "PAUSE": str(self.pause)}
+
+    def begin(self) -> None:
+        """Of a test: trainings wait."""
+        self.steps.write_text("")
+        self.pause.touch()
+
+    def go_on(self) -> None:
+        self.pause.unlink()
+
+    def starts(self) -> list[int]:
+        """From which update each start of TRAINING went on."""
+        lines = (line.split() for line in self.steps.read_text().splitlines())
+        return [int(step) for name, step in lines if name == "digits_mmvae"]
 
 
 @pytest.fixture(scope="module")
-def slow(steps) -> dict[str, str]:
-    """Variables that slow trainings down."""
-    return {"PYTHONPATH": f"{SLOW}{os.pathsep}{ROOT}", "STEPS": str(steps), "PAUSE": "3"}
+def trainings(tmp_path_factory) -> Trainings:
+    return Trainings(tmp_path_factory.mktemp("trainings"))
 
 
 @pytest.fixture(scope="module")
-def nodes(slow) -> Iterator[Nodes]:
+def nodes(trainings) -> Iterator[Nodes]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt -c constraints.txt")
-    nodes = Nodes(**slow)
+    nodes = Nodes(**trainings.environment)
     yield nodes
     nodes.stop()
 
@@ -295,21 +297,11 @@ def slurm() -> None:
 
 
 @pytest.fixture(scope="module")
-def serial(finished_project, tmp_path_factory) -> dict[str, bytes]:
+def serial(tmp_path_factory) -> dict[str, bytes]:
     """The bytes that a serial `dvc repro TARGET` leaves."""
-    folder = tmp_path_factory.mktemp("serial") / "project"
-    shutil.copytree(finished_project[0], folder, symlinks=True)
-    for name in OUTPUTS:
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    call(folder, "dvc", "repro", TARGET)
+    folder = write_project(tmp_path_factory.mktemp("serial") / "project")
+    call(folder, "dvc", "repro", TARGET, **ORDER)
     return snapshot(folder)
-
-
-def starts(steps: Path, run: str) -> list[int]:
-    """From which update each start of a training went on."""
-    lines = (line.split() for line in steps.read_text().splitlines())
-    return [int(step) for name, step in lines if name == run]
 
 
 class TestRay:
@@ -329,22 +321,25 @@ class TestRay:
         leader.process.wait(PATIENCE)
         wait_for(lambda: not workers(folder), "the end of all")
 
-    def test_a_node_that_dies_and_a_leader_that_is_killed(self, nodes, slow, steps, serial, finished_project, tmp_path):
-        folder = unfinished(tmp_path / "project", finished_project[0])
-        steps.write_text("")
+    def test_a_node_that_dies_and_a_leader_that_is_killed(self, nodes, trainings, serial, tmp_path):
+        folder = write_project(tmp_path / "project")
+        trainings.begin()
         leader = Leader(folder, TARGET, "--on", f"ray:{nodes.address}")
-        nodes.remove(leader.training())
+        training = leader.training()
+        nodes.remove(training)
+        wait_for(lambda: not training.is_running(), "the end of the training with its node")
+        trainings.go_on()
         wait_for(lambda: f" {TRAINING}: ran" in leader.printed(), "the training")
         leader.process.kill()
         leader.process.wait()
-        assert starts(steps, "digits_mmvae") == [0, 1]
+        assert trainings.starts() == [0, 1]
         printed = Leader(folder, TARGET, "--on", f"ray:{nodes.address}").wait()
         assert f"{TRAINING}: ran" not in printed
-        assert starts(steps, "digits_mmvae") == [0, 1]
+        assert trainings.starts() == [0, 1]
         assert snapshot(folder) == serial
 
-    def test_without_a_shared_folder(self, nodes, serial, finished_project, tmp_path):
-        folder = unfinished(tmp_path / "project", finished_project[0])
+    def test_without_a_shared_folder(self, nodes, serial, tmp_path):
+        folder = write_project(tmp_path / "project")
         call(folder, "dvc", "remote", "add", "storage", str(tmp_path / "remote"))
         Leader(folder, TARGET, "--on", f"ray:{nodes.address}", "--remote", "storage").wait()
         assert snapshot(folder) == serial
@@ -371,21 +366,23 @@ class TestSlurm:
         with worker.Lease(folder / worker.LEASE):
             wait_for(lambda: not workers(folder), "the end of all")
 
-    def test_a_job_that_is_preempted_and_one_that_dies(self, slow, steps, serial, finished_project, tmp_path):
+    def test_a_job_that_is_preempted_and_one_that_dies(self, trainings, serial, tmp_path):
         """Preempted as by Slurm's signal; killed as by the death of its node."""
-        folder = unfinished(tmp_path / "project", finished_project[0])
-        steps.write_text("")
-        leader = Leader(folder, TARGET, "--on", "slurm:local", **slow)
-        job, *_ = jobs(leader.training())
-        job.send_signal(signal.SIGUSR2)
-        wait_for(lambda: len(starts(steps, "digits_mmvae")) == 2, "the training's second start")
-        for process in jobs(leader.training()):
+        folder = write_project(tmp_path / "project")
+        trainings.begin()
+        leader = Leader(folder, TARGET, "--on", "slurm:local", **trainings.environment)
+        jobs(leader.training())[0].send_signal(signal.SIGUSR2)
+        wait_for(lambda: trainings.starts() == [0, 1], "the training's second start")
+        training = leader.training()
+        for process in jobs(training):
             process.kill()
+        wait_for(lambda: not training.is_running(), "the end of the training with its job")
+        trainings.go_on()
         wait_for(lambda: f" {TRAINING}: ran" in leader.printed(), "the training")
-        assert starts(steps, "digits_mmvae") in ([0, 1, 1], [0, 1, 2])
+        assert trainings.starts() in ([0, 1, 1], [0, 1, 2])
         leader.process.kill()
         leader.process.wait()
-        printed = Leader(folder, TARGET, "--on", "slurm:local", **slow).wait()
+        printed = Leader(folder, TARGET, "--on", "slurm:local", **trainings.environment).wait()
         assert f"{TRAINING}: ran" not in printed
         assert snapshot(folder) == serial
 

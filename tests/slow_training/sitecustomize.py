@@ -1,6 +1,6 @@
-"""On PYTHONPATH, makes a training write a checkpoint after every update and then pause, so that it can be killed there.
+"""On PYTHONPATH, makes a training write a checkpoint after every update, and then wait while the file $PAUSE exists.
 
-The file $STEPS has a line for each start of a training: the folder of its outputs, and the updates that it had done.
+The file $STEPS has a line for each start of a training: the training, and the updates that it had done.
 """
 
 import os
@@ -25,7 +25,8 @@ def slow_down() -> None:
 
     def write_and_pause(self, *args):
         write(self, *args)
-        time.sleep(float(os.environ["PAUSE"]))
+        while Path(os.environ["PAUSE"]).exists():
+            time.sleep(0.1)
 
     Checkpoint.read, Checkpoint.write = read_and_record, write_and_pause
 
