@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from fanout import machine
+from fanout.forks import PLAIN
 
 LEASE = Path(".dvc/tmp/fanout/leader")
 RENEW_EVERY, PATIENCE = 10.0, 120.0  # seconds
@@ -91,7 +92,7 @@ def run(name: str, command: str, output: IO, unwanted: Callable[[], bool]) -> in
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
-        ["/bin/sh", "-c", command],
+        ["/bin/sh", "-c", f"exec {command}" if PLAIN.fullmatch(command) else command],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
