@@ -114,6 +114,7 @@ def elsewhere(package: clone.Package, order: clone.Order, folder: Path) -> subpr
     return subprocess.run(words, cwd=folder, input=text, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 class TestClone:
     JOB = Job("upper", "python program.py", False, {"data/in": hashlib.md5(b"words").hexdigest()}, ("data/out",))
 
@@ -236,15 +237,6 @@ class Leader:
         assert self.process.wait(PATIENCE) == status, self.printed()
         return self.printed()
 
-    def training(self) -> psutil.Process:
-        """The training that is at its first checkpoint."""
-        wait_for(lambda: list(self.folder.glob(CHECKPOINT)) or self.process.poll() is not None, "a checkpoint")
-        return wait_for(lambda: next(filter(is_training, workers(self.folder)), None), "the training")
-
-
-def is_training(process: psutil.Process) -> bool:
-    return process.cmdline()[1:3] == ["-m", "stages.train"] and "mmvae" in process.cmdline()
-
 
 def workers(folder: Path) -> list[psutil.Process]:
     """What runs in a folder."""
@@ -277,6 +269,20 @@ class Trainings:
         lines = (line.split() for line in self.steps.read_text().splitlines())
         return [int(step) for name, step in lines if name == "digits_mmvae"]
 
+    def process(self) -> psutil.Process:
+        """That of TRAINING, once it waits after a checkpoint."""
+
+        def found() -> psutil.Process | None:
+            return next(filter(self.is_waiting, psutil.process_iter()), None)
+
+        return wait_for(found, "the training")
+
+    def is_waiting(self, process: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            ours = process.environ().get("STEPS") == str(self.steps)
+            return ours and "mmvae" in process.cmdline() and any(Path(process.cwd()).glob(CHECKPOINT))
+        return False
+
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory) -> Trainings:
@@ -304,6 +310,7 @@ def serial(tmp_path_factory) -> dict[str, bytes]:
     return snapshot(folder)
 
 
+@pytest.mark.slow
 class TestRay:
     def test_a_stage_that_fails_is_not_repeated_and_others_finish(self, nodes, tmp_path):
         folder = write_trivial(tmp_path / "trivial", PIPELINE)
@@ -325,7 +332,7 @@ class TestRay:
         folder = write_project(tmp_path / "project")
         trainings.begin()
         leader = Leader(folder, TARGET, "--on", f"ray:{nodes.address}")
-        training = leader.training()
+        training = trainings.process()
         nodes.remove(training)
         wait_for(lambda: not training.is_running(), "the end of the training with its node")
         trainings.go_on()
@@ -338,14 +345,23 @@ class TestRay:
         assert trainings.starts() == [0, 1]
         assert snapshot(folder) == serial
 
-    def test_without_a_shared_folder(self, nodes, serial, tmp_path):
-        folder = write_project(tmp_path / "project")
-        call(folder, "dvc", "remote", "add", "storage", str(tmp_path / "remote"))
-        Leader(folder, TARGET, "--on", f"ray:{nodes.address}", "--remote", "storage").wait()
+    def test_a_node_that_dies_without_a_shared_folder(self, nodes, trainings, serial, tmp_path):
+        folder, remote = write_project(tmp_path / "project"), tmp_path / "remote"
+        call(folder, "dvc", "remote", "add", "storage", str(remote))
+        trainings.begin()
+        leader = Leader(folder, TARGET, "--on", f"ray:{nodes.address}", "--remote", "storage")
+        wait_for(lambda: len(list(remote.glob("fanout/*/*.tar"))) == 2, "the checkpoints of both trainings")
+        training = trainings.process()
+        nodes.remove(training)
+        wait_for(lambda: not training.is_running(), "the end of the training with its node")
+        trainings.go_on()
+        leader.wait()
+        assert trainings.starts() == [0, 1]
         assert snapshot(folder) == serial
-        assert not list(tmp_path.glob("remote/fanout/*/*")), "a finished training leaves no checkpoint"
+        assert not list(remote.glob("fanout/*/*")), "a finished training leaves no checkpoint"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slurm")
 class TestSlurm:
     def test_a_stage_that_fails_is_not_repeated_and_others_finish(self, tmp_path):
@@ -371,9 +387,9 @@ class TestSlurm:
         folder = write_project(tmp_path / "project")
         trainings.begin()
         leader = Leader(folder, TARGET, "--on", "slurm:local", **trainings.environment)
-        jobs(leader.training())[0].send_signal(signal.SIGUSR2)
+        jobs(trainings.process())[0].send_signal(signal.SIGUSR2)
         wait_for(lambda: trainings.starts() == [0, 1], "the training's second start")
-        training = leader.training()
+        training = trainings.process()
         for process in jobs(training):
             process.kill()
         wait_for(lambda: not training.is_running(), "the end of the training with its job")
