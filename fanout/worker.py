@@ -5,6 +5,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,8 +92,9 @@ def run(name: str, command: str, output: IO, unwanted: Callable[[], bool]) -> in
     Once it is `unwanted`, the command is stopped. Its status is then STOPPED.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    plain = PLAIN.fullmatch(command) and shutil.which(command.split()[0], path=path)
     process = subprocess.Popen(
-        ["/bin/sh", "-c", f"exec {command}" if PLAIN.fullmatch(command) else command],
+        ["/bin/sh", "-c", f"exec {command}" if plain else command],  # without a shell that could outlive it
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -78,6 +78,10 @@ class TestCommand:
         monkeypatch.chdir(tmp_path)
         assert self.run('echo "$DVC_STAGE" in "$DVC_ROOT"; exit 3', tmp_path) == (3, f"a stage in {tmp_path}\n")
 
+    @pytest.mark.parametrize("command", ["exit 3", "cd / && exit 3", "python -c 'raise SystemExit(3)'"])
+    def test_with_and_without_a_shell(self, command, tmp_path):
+        assert self.run(command, tmp_path) == (3, "")
+
     def test_one_that_a_signal_ends(self, tmp_path):
         assert self.run("kill -9 $$", tmp_path)[0] == 128 + signal.SIGKILL
 
