@@ -1,23 +1,29 @@
 # Each target makes the virtual environment, and again what has changed among the requirements.
 PYTHON ?= python3
-BIN := $(CURDIR)/.venv/bin
-export PATH := $(BIN):$(PATH)
+IN := .venv/bin/python -m
+override JOBS := $(if $(JOBS),--jobs $(JOBS))# make repro JOBS=2: stages at once, by default one for each core
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SHELL := /bin/sh# DVC starts the stages with it
+export PIP_USER := 0
+unexport PIP_PREFIX PIP_TARGET PYTHONHOME PYTHONPATH PYTHONSAFEPATH
+ifneq (,$(findstring :,$(CURDIR)))
+$(error No virtual environment works in a folder with a colon in its path: $(CURDIR). Rename or move the folder)
+endif
 
 .PHONY: repro test quick lint paper clean
 
 repro: .venv/installed ## the whole pipeline, by default on embedded data
-	@python -m stages.recover # if an earlier run was killed
-	dvc repro
+	$(IN) fanout $(JOBS)
 
 test: .venv/installed ## every test: a tiny run of the whole pipeline, and every fault that is injected
-	pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(IN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: .venv/installed ## the product alone, in about a minute
-	pytest -n 2 -m "not slow and not faults"
+	$(IN) pytest -n 2 -m "not slow and not faults"
 
 lint: .venv/installed ## style and formatting
-	ruff check .
-	ruff format --check .
+	$(IN) ruff check .
+	$(IN) ruff format --check .
 
 PAPER := -S 'digit_sets=[mnist_svhn]' -S 'caption_sets=[cub]' -S 'caption_images=[features]' -S 'seeds=[0,1,2,3,4]' \
 	-S objective=dreg_iwae \
@@ -25,13 +31,16 @@ PAPER := -S 'digit_sets=[mnist_svhn]' -S 'caption_sets=[cub]' -S 'caption_images
 	-S networks.cub.features.likelihood_scale=0.01 -S networks.cub.features.scaling=0.002
 
 paper: .venv/installed ## the paper's experiments: real data, its budget, five seeds (a GPU is advised)
-	dvc exp run $(PAPER)
+	$(IN) fanout $(JOBS) $(PAPER)
 
 clean: ## remove the data, models and checkpoints; the cache and the results in git stay
 	rm -rf data models .checkpoints
 
-.venv/installed: requirements.txt requirements-dev.txt constraints.txt pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+.venv/installed: requirements.txt requirements-dev.txt constraints.txt pyproject.toml | .venv/bin/python
+	$(IN) pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	$(IN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+.venv/bin/python: # or its link leads nowhere, since the system has another Python now
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer: make PYTHON=python3.11')"
+	$(PYTHON) -m venv --clear .venv

@@ -12,8 +12,10 @@ from dvc.repo import Repo
 
 from fanout import experiments
 from fanout.display import display
+from fanout.inside import message
 from fanout.leader import reproducer
 from fanout.listing import list_stages
+from stages import recover
 
 FOLDER = Path(".dvc/tmp/fanout")
 INTERRUPTED = 130  # the exit status that shells know
@@ -63,6 +65,7 @@ def main() -> int:
     """Exit status: 0, or 1 if stages failed."""
     options = arguments()
     os.chdir(Repo.find_root())
+    recover.main()
     executor = executor_class(options.on)
     folder = FOLDER.absolute()
     if options.set_param:
@@ -86,7 +89,7 @@ if __name__ == "__main__":
     except ReproductionError:  # of which all is said
         sys.exit(1)
     except DvcException as error:
-        sys.exit(f"ERROR: {error}")
+        sys.exit(f"ERROR: {message(error)}")
     except KeyboardInterrupt:
         print("Interrupted; nothing runs on. The same command goes on with what is left.", file=sys.stderr)
         sys.exit(INTERRUPTED)

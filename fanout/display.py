@@ -136,6 +136,8 @@ class Screen(Lines):
             words = last_lines(log, 1)
             table.add_row(Text(name, "bold", no_wrap=True), span(time.monotonic() - since), Text(*words, no_wrap=True))
         done, now = self.counts.total(), len(self.running)
+        if not self.total:
+            return Group()
         state = f"{done} of {self.total} stages done, {now} running, {self.total - done - now} to do"
         return Group(table, Text(f"{state}{self.estimate()}", "cyan"))
 

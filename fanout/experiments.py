@@ -7,13 +7,14 @@ Several values (`key=a,b`) are a grid of experiments, one after the other. Each 
 import argparse
 from pathlib import Path
 
-from dvc.exceptions import DvcException
+from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import get_hydra_sweeps
 
 from fanout.display import display
-from fanout.leader import OpenExecutor, replaced, reproducer
+from fanout.inside import message, replaced
+from fanout.leader import OpenExecutor, reproducer
 
 
 def combinations(settings: list[str]) -> list[list[str]]:
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace, open_executor: OpenExecutor, folder: Path) 
             try:
                 repo.experiments.run(targets=options.targets, params=settings, tmp_dir=len(grid) > 1, **dry)
             except DvcException as error:
-                print(f"ERROR: {error}")
+                if not isinstance(error, ReproductionError):  # of which all is said
+                    print(f"ERROR: {message(error)}")
                 failed += 1
     return int(bool(failed))

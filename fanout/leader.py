@@ -4,7 +4,6 @@ Each stage is DVC's own `Stage.reproduce` in a thread, which holds DVC's lock bu
 whatever DVC does for a stage in a serial run it does here, and what it writes is the same.
 """
 
-import logging
 import os
 import shlex
 import threading
@@ -21,7 +20,6 @@ import dvc.rwlock
 import dvc.stage.run
 from dvc.dvcfile import PROJECT_FILE, Lockfile
 from dvc.exceptions import DvcException, ReproductionError
-from dvc.logger import set_loggers_level
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import _reproduce_stage, collect_stages, get_active_graph, plan_repro
 from dvc.stage import Stage
@@ -30,6 +28,7 @@ from dvc.utils.collections import ensure_list
 
 from fanout import machine
 from fanout.display import Lines, span
+from fanout.inside import message, quiet, replaced
 from fanout.jobs import Executor, job_of
 from fanout.listing import list_stages
 from fanout.locks import LockFiles
@@ -158,6 +157,7 @@ class Leader:
                 with suppress(DvcException, OSError, NotImplementedError):  # no git, no folder yet, or an error to come
                     if not self.repo.scm.is_ignored(out.fs_path):
                         out.ignore()
+            self.repo.scm._reset()  # it reads .gitignore once
 
     def reproduce(self, name: str) -> None:
         """A stage's thread."""
@@ -200,7 +200,7 @@ class Leader:
         """Tell the user, and remember how long it took."""
         name, seconds = ended.name, self.seconds.get(ended.name)
         if ended.error is not None:
-            self.display.failed(name, str(ended.error), self.log(name))
+            self.display.failed(name, message(ended.error), self.log(name))
             return
         how = "unchanged" if ended.stage is None else "restored" if seconds is None else "ran"
         if seconds is not None:
@@ -253,27 +253,6 @@ def reproducer(
         return [stage for name, stage in leader.stages.items() if name in leader.reproduced]
 
     return reproduce
-
-
-@contextmanager
-def replaced(place: object, name: str, value: object) -> Iterator[None]:
-    """Another value for an attribute of a class or module."""
-    before = getattr(place, name)
-    setattr(place, name, value)
-    try:
-        yield
-    finally:
-        setattr(place, name, before)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """DVC's warnings alone, without its own progress bars."""
-    bars = logging.getLogger("dvc.progress")
-    with set_loggers_level(logging.WARNING):
-        bars.setLevel(logging.CRITICAL)
-        yield
-        bars.setLevel(logging.NOTSET)
 
 
 def _rwlock(tmp_dir: str, fs: object, cmd: str, *rest: Any) -> AbstractContextManager[None]:

@@ -1,123 +1,95 @@
-"""Run jobs on this machine: as many at once as there are cores for, trainings spread over its GPUs."""
+"""Run jobs on this machine: as many at once as there are cores for, trainings spread over its GPUs.
+
+Every job is a fork of multiprocessing's fork server, which has imported the packages that mmvae and stages import. It
+imports mmvae and stages themselves, as they are at that moment. When the leader is gone, the server and all forks end.
+"""
 
 import argparse
-import json
+import multiprocessing
 import os
-import subprocess
+import signal
 import sys
-import threading
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 
+import stages
 from fanout import forks, machine
 from fanout.jobs import Done, Job
 
-WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}  # threads that wait leave their core to others
-BARS = {"TQDM_MININTERVAL": "1"}  # seconds: progress goes to a file
-
-
-@dataclass(eq=False)
-class Entry:
-    """A job that waits or runs, and the GPU that it was given."""
-
-    job: Job
-    log: Path
-    gpu: str | None = None
-    future: Future[Done] = field(default_factory=Future)
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
 class Executor:
-    """Runs jobs in forks of one process (forks.py)."""
+    """Runs jobs in forks, with `threads` threads each."""
 
     def __init__(self, options: argparse.Namespace):
-        self.threads = machine.threads()
-        self.slots = min(max(1, machine.cores() // self.threads), options.jobs or sys.maxsize)
+        threads = machine.threads()
+        self.slots = options.jobs or max(1, machine.cores() // threads)
         found = machine.gpus()
-        self._has_gpus = bool(found)
-        self._gpus = [found[i % len(found)] for i in range(options.gpus or len(found))] if found else []
-        self.gpu_slots = min(self.slots, len(self._gpus)) if found else self.slots
-        self._waiting: list[Entry] = []
-        self._running: dict[int, Entry] = {}
-        self._count = 0
-        self._over = False
-        self._guard = threading.Lock()
+        places = [found[i % len(found)] for i in range(options.gpus or len(found))] if found else []
+        self.gpu_slots = min(self.slots, len(places)) if found else self.slots
+        self._gpus: SimpleQueue[str] = SimpleQueue()
+        for place in places:
+            self._gpus.put(place)
+        self._has_gpus, self._over = bool(found), False
+        self._running: set[BaseProcess] = set()
+        self._guard = Lock()
+        stages.use_threads(threads)  # in the environment of the fork server, which stages.__init__ has made a stage's
+        os.environ["TQDM_MININTERVAL"] = "1"  # seconds: progress goes to a file
 
     def __enter__(self) -> "Executor":
-        self._server = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                forks.__file__,
-            ],  # -P: modules of fanout are not to be found as if they were packages
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=WAITING | BARS | os.environ | {"OMP_NUM_THREADS": str(self.threads)},
-            start_new_session=True,  # Ctrl-C is for the leader, who then ends what runs
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._context = multiprocessing.get_context("forkserver")
+        if sys.platform == "linux":  # elsewhere, what the packages start does not outlive a fork
+            self._context.set_forkserver_preload(forks.imports(["mmvae", "stages"]))
+        forkserver.ensure_running()
+        self._pool = ThreadPoolExecutor(self.slots)
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._guard:
             self._over = True
-            self._fail(self._waiting)
-        with suppress(BrokenPipeError):  # the server has ended
-            self._server.stdin.close()
-        self._reader.join()
-        self._server.wait()
-        self._server.stdout.close()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in list(self._running):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, number)
+            deadline = time.monotonic() + GRACE
+            while self._running and time.monotonic() < deadline:
+                time.sleep(0.02)
+        self._pool.shutdown(cancel_futures=True)
+        forkserver._forkserver._stop()  # the next executor's may need another environment
 
     def submit(self, job: Job, log: Path) -> Future[Done]:
         """Start a job as soon as there is room for it. What it prints goes to `log`."""
-        entry = Entry(job, log)
+        return self._pool.submit(self._run, job, log)
+
+    def _run(self, job: Job, log: Path) -> Done:
+        environment = {"DVC_ROOT": os.environ.get("DVC_ROOT", str(Path.cwd())), "DVC_STAGE": job.name}
+        gpu = self._gpus.get() if job.gpu and self._has_gpus else None
+        if gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
+        try:
+            process = self._start(job.command, str(Path.cwd()), str(log), environment)
+            wait([process.sentinel])
+            with self._guard:  # starting another one looks at all that have ended, too
+                process.join()
+            self._running.discard(process)
+        finally:
+            if gpu is not None:
+                self._gpus.put(gpu)
+        return Done(process.exitcode, machine.kind(job.gpu))
+
+    def _start(self, *arguments: object) -> BaseProcess:
         with self._guard:
-            self._waiting.append(entry)
-            self._start()
-        return entry.future
-
-    def _start(self) -> None:
-        """Start what waits, in its order, as far as there are slots and GPUs."""
-        if self._over:
-            self._fail(self._waiting)
-        for entry in list(self._waiting):
-            wants_gpu = entry.job.gpu and self._has_gpus
-            if len(self._running) >= self.slots or (wants_gpu and not self._gpus):
-                continue
-            self._waiting.remove(entry)
-            entry.gpu = self._gpus.pop(0) if wants_gpu else None
-            self._count += 1
-            self._running[self._count] = entry
-            self._send(self._count, entry)
-
-    def _send(self, number: int, entry: Entry) -> None:
-        environment = {"DVC_ROOT": os.environ.get("DVC_ROOT", str(Path.cwd())), "DVC_STAGE": entry.job.name}
-        if entry.gpu is not None:
-            environment["CUDA_VISIBLE_DEVICES"] = entry.gpu
-        request = {"number": number, "command": entry.job.command, "log": str(entry.log), "environment": environment}
-        with suppress(OSError):  # the server has ended, as `_read` is about to see
-            self._server.stdin.write(json.dumps(request).encode() + b"\n")
-            self._server.stdin.flush()
-
-    def _read(self) -> None:
-        """Take the server's answers, until it ends."""
-        with suppress(OSError, ValueError):  # it ends, or this executor closes
-            for line in self._server.stdout:
-                answer = json.loads(line)
-                with self._guard:
-                    entry = self._running.pop(answer["number"])
-                    if entry.gpu is not None:
-                        self._gpus.append(entry.gpu)
-                entry.future.set_result(Done(answer["status"], machine.kind(entry.job.gpu)))
-                with self._guard:
-                    self._start()
-        with self._guard:
-            self._over = True
-            self._fail([*self._running.values(), *self._waiting])
-
-    def _fail(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            entry.future.set_exception(RuntimeError("the process that runs stages has ended"))
-        self._waiting = []
+            if self._over:
+                raise RuntimeError("the run is over")
+            process = self._context.Process(target=forks.run, args=arguments)
+            process.start()
+            self._running.add(process)
+            return process

@@ -8,7 +8,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from mmvae.registry import ROOT, UnusableFile
+
 PACKAGES = ("mmvae", "stages", "studies")
 
 
@@ -16,8 +17,14 @@ def closure(*modules: str) -> dict[str, Path]:
     """Name -> file of everything of the project that importing `modules` imports, directly or not.
 
     All but mmvae/__init__.py, which only names what other modules hold.
+
+    Raises:
+        UnusableFile: one of `modules` is not there, or a file is no Python.
     """
     waiting, found = list(modules), {}
+    for name in modules:
+        if _file(name) is None:
+            raise UnusableFile(f"there is no module {name}")
     while waiting:
         name = waiting.pop()
         path = _file(name)
@@ -45,7 +52,11 @@ def _file(module: str) -> Path | None:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        return ast.parse(path.read_bytes())  # which knows a BOM, and comments that name an encoding
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise UnusableFile(f"{path.relative_to(ROOT)}, line {line}: {getattr(error, 'msg', error)}; mend it") from error
 
 
 @cache

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SIGNIFICANT_DIGITS = 6
 ZERO = 1e-12  # what is smaller is a rounding error
 AGAIN = "remove it and run `dvc repro`"
+GZIPPED = b"\x1f\x8b"  # the first bytes of a gzip file
 
 
 class FileError(ValueError):

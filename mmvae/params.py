@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
-from mmvae.registry import UnknownName
+from mmvae.registry import UnknownName, file_of
 
 
 class ParamsError(ValueError):
@@ -138,7 +138,8 @@ def _allowed(kind: type[Section], error: dict) -> str:
     if error["type"] == "extra_forbidden":
         for part in error["loc"][:-1]:
             kind = kind.model_fields[part].annotation
-        return f"there is no such key; those that there are: {', '.join(kind.model_fields)}"
+        known = ", ".join(kind.model_fields) or "none"
+        return f"there is no such key; known: {known}; a new one is declared in {file_of(kind)}, {kind.__name__}"
     told = re.sub("^(Input|String) should", "it should", error["msg"].removeprefix("Value error, "))
     return re.sub(r"valid dictionary( or instance of \w+)?", "section", told)
 

@@ -6,6 +6,7 @@ that it sees: `mmvae_features`.
 
 import re
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -95,7 +96,7 @@ def of_set(params: dict, data_set: str) -> dict[str, Run]:
                 if data.FAMILY == "captions":
                     seen = _on_images(name, entry, group == "alone", params["caption_images"])
                 else:
-                    seen = {name: _seen(entry, data.MODALITIES)}
+                    seen = {name: _seen(entry, data)}
                 for run, kinds in seen.items():
                     if run in found:
                         raise ParamsError(f"there is another run {run!r}")
@@ -124,11 +125,12 @@ def _checked(name: str, content: Any) -> Entry:
     return entry
 
 
-def _seen(entry: Entry, modalities: dict[str, str]) -> dict[str, str]:
-    known = list(modalities.values())
+def _seen(entry: Entry, data: ModuleType) -> dict[str, str]:
+    known = list(data.MODALITIES.values())
     if entry.kinds is not None and not (entry.kinds and set(entry.kinds) <= set(known)):
-        raise ParamsError(f"kinds is {entry.kinds}: it should be one or more of {', '.join(known)}")
-    return {name: kind for name, kind in modalities.items() if entry.kinds is None or kind in entry.kinds}
+        at = f"the kinds of {registry.file_of(data)}"
+        raise ParamsError(f"kinds is {entry.kinds}: it should be one or more of {', '.join(known)}, {at}")
+    return {name: kind for name, kind in data.MODALITIES.items() if entry.kinds is None or kind in entry.kinds}
 
 
 def _on_images(name: str, entry: Entry, alone: bool, images: list[str]) -> dict[str, dict[str, str]]:

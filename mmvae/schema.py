@@ -19,7 +19,7 @@ from mmvae.evaluation.labelled import DigitSettings
 from mmvae.evaluation.sentences import FastTextSettings
 from mmvae.model import Latents
 from mmvae.objectives import OBJECTIVES
-from mmvae.params import ParamsError, Section, Seed, naming, several
+from mmvae.params import ParamsError, Section, Seed, naming, several, whole
 from mmvae.training.loop import Budget, Length, Optimiser
 from mmvae.training.run import phases_of
 
@@ -81,6 +81,7 @@ class Params(Section):
     caption_images: several(Literal["features", "pixels"])
     seeds: several(Seed)
     objective: Literal[OBJECTIVES]
+    threads: whole(1, 1024)
     download: Download
     optimiser: Optimiser
     runs: Runs
@@ -139,9 +140,10 @@ def _families(content: dict) -> dict[str, str]:
 
 @cache
 def _networks(data_set: str) -> type[Section]:
-    """The options of all kinds of a data set, and the latents."""
-    kinds = registry.find("datasets", data_set).MODALITIES.values()
-    return create_model("Networks", __base__=Latents, **{k: (registry.find("kinds", k).Options, ...) for k in kinds})
+    """The options of all kinds of a data set, and the latents. The data set's MODALITIES declare its keys."""
+    found = registry.find("datasets", data_set)
+    kinds = {kind: (registry.find("kinds", kind).Options, ...) for kind in found.MODALITIES.values()}
+    return create_model("MODALITIES", __base__=Latents, __module__=found.__name__, **kinds)
 
 
 def _check_run(run: runs.Run, content: dict) -> None:

@@ -1,4 +1,7 @@
-"""One thin module for each stage of dvc.yaml: read parameters, load inputs, call mmvae, write outputs."""
+"""One thin module for each stage of dvc.yaml: read parameters, load inputs, call mmvae, write outputs.
+
+What a user's shell, notebook or settings say reaches no stage: the same bytes come out everywhere.
+"""
 
 import argparse
 import os
@@ -7,11 +10,34 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from mmvae import registry
+from mmvae import params, registry
 
-PARENT = os.getppid()  # read before the long imports: it may be gone when they are done
+if os.environ.pop("PYTHONSAFEPATH", None):  # under it the installed project would run, not the copy in this folder
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+SHELLS = ("bash", "csh", "dash", "fish", "ksh", "sh", "tcsh", "zsh")
 WATCH_EVERY = 0.5  # seconds
+
+
+def use_threads(number: int) -> None:
+    """Fix the number of threads of every library before it is loaded: the number changes how sums are rounded."""
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        os.environ[f"{library}_NUM_THREADS"] = str(number)
+    os.environ["OMP_WAIT_POLICY"] = "passive"  # a thread that waits leaves its core to others
+
+
+def _dvc():
+    """The process that started this one, or the shell around this one."""
+    import psutil  # here: outside DVC a stage does without it
+
+    return next(parent for parent in psutil.Process().parents() if parent.name() not in SHELLS)
+
+
+with suppress(params.ParamsError, LookupError, TypeError):  # of which the stage tells
+    use_threads(params.load()["threads"])
+DVC = _dvc() if "DVC_ROOT" in os.environ else None  # found before the long imports: it may be gone when they are done
 
 
 def arguments(*names: str) -> argparse.Namespace:
@@ -29,8 +55,8 @@ def run(main: Callable[[], None]) -> None:
     A stage that DVC started ends when DVC ends. Otherwise it would go on and write beside the next one.
     """
     signal.signal(signal.SIGTERM, _terminated)
-    if "DVC_ROOT" in os.environ:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+    if DVC:
+        threading.Thread(target=_end_with_dvc, daemon=True).start()
     try:
         main()
     except KeyboardInterrupt:
@@ -48,8 +74,8 @@ def _terminated(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _end_with_parent() -> None:
-    while os.getppid() == PARENT:
+def _end_with_dvc() -> None:
+    while DVC.is_running() and DVC.status() != "zombie":
         time.sleep(WATCH_EVERY)
     print("DVC is gone; the stage ends with it.", file=sys.stderr, flush=True)
     os._exit(1)

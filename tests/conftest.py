@@ -22,7 +22,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("MMVAE_SHARED", ROOT.parent / "shared"))
 FIRST = "test_smoke.py"  # runs the whole pipeline, tiny, while others go on beside it
-OF_ITS_PROJECT = ("test_stopped.py", "test_storage.py")
+OF_ITS_PROJECT = ("test_stopped.py", "test_storage.py", "test_docs.py", "test_field_docs.py")
 SMALL = "test_files.py"  # and what comes after it in the alphabet
 BESIDE = {  # the product: dvc.yaml, benchmarks and studies
     *("test_pipeline.py", "test_benchmarks.py", "test_results.py", "test_measure.py"),

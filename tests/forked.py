@@ -102,7 +102,6 @@ def run_stage(output: int, folder: str, module: str, arguments: list[str], size_
         resource.setrlimit(resource.RLIMIT_FSIZE, (size_limit, size_limit))
     _, *others = Checkpoint.__init__.__defaults__
     Checkpoint.__init__.__defaults__ = (0.0, *others)  # written after every update
-    stages.PARENT = os.getppid()
     sys.argv = [module, *arguments]
     try:
         stages.run(sys.modules[module].main)

@@ -90,7 +90,7 @@ def test_its_commands_are_those_of_dvc():
     with Repo(str(on_gpu.MEASURE)) as repo:
         stages = {stage.name: stage for stage in repo.index.stages}
     left_out = [stages.pop("code"), stages.pop("collect")]
-    assert {stage.cmd.split()[2] for stage in left_out} == {"stages.code", "studies.estimators.collect"}
+    assert {stage.cmd.split()[2] for stage in left_out} == {"stages.code_hashes", "studies.estimators.collect"}
     every = on_gpu.tasks(RUNS, Path("/mirror"))
     found = {f"{stage}@{item}" if item else stage: (command, outs) for stage, item, command, outs in every}
     assert found.keys() == stages.keys()

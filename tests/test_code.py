@@ -85,8 +85,8 @@ def definitions(folder: Path) -> dict[str, str]:
 
 
 def code(folder: Path) -> dict[str, str]:
-    """What `stages.code` writes."""
-    subprocess.run([sys.executable, "-m", "stages.code"], cwd=folder, check=True)
+    """What `stages.code_hashes` writes."""
+    subprocess.run([sys.executable, "-m", "stages.code_hashes"], cwd=folder, check=True)
     return {str(path.relative_to(folder)): path.read_text() for path in sorted((folder / "code").rglob("*.txt"))}
 
 

@@ -49,7 +49,8 @@ def test_svhn_labels_stored_as_doubles(tmp_path):
             "images",
             "cannot be read as an idx file",
         ),
-        ("no gzip", {"squeeze": lambda data: data}, "images", "cannot be read as an idx file"),
+        ("no gzip", {"squeeze": lambda _: b"<html>Log in</html>"}, "images", "cannot be read as an idx file"),
+        ("truncated idx", {"squeeze": lambda data: data[:-5]}, "images", "cannot be read as an idx file"),
         (
             "truncated idx",
             {"squeeze": lambda data: gzip.compress(data[:-5])},

@@ -42,8 +42,9 @@ def test_the_environment_is_made_again_when_requirements_change(changed, tmp_pat
     for i, name in enumerate(("requirements.txt", "requirements-dev.txt", "constraints.txt", "pyproject.toml")):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (i, i))
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv/installed").touch()
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name in ("bin/python", "installed"):
+        (tmp_path / ".venv" / name).touch()
     for target in ("repro", "test", "quick", "lint", "paper"):
         plan = ["make", "--dry-run", target]
         assert (

@@ -1,16 +1,22 @@
 """The pipeline in parallel leaves what a serial `dvc repro` leaves, byte for byte."""
 
+import io
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from dvc.dvcfile import Lockfile
+from dvc.repo import Repo
+from dvc.repo.reproduce import get_active_graph, plan_repro
+from rich.console import Console
 from tiny import call, snapshot
 from trivial import fanout, ran, state, write_trivial
 
 from fanout import forks, machine
-from fanout.display import last_lines, span
+from fanout.display import Screen, last_lines, span
 from fanout.experiments import combinations
 from fanout.records import Times
 from fanout.schedule import Schedule, left, ways
@@ -85,18 +91,69 @@ class TestRecords:
             assert machine.threads(params) == expected
 
 
+class TestScreen:
+    def test_the_stages_that_run_are_shown_with_their_own_bars(self, tmp_path):
+        log = tmp_path / "log"
+        log.write_text("starts\r 10%|#   | 1/10 [00:01<00:09]\r 20%|##  | 2/10 [00:02<00:08]")
+        screen = Screen(console=Console(width=80, file=io.StringIO(), force_terminal=True))
+        with screen:
+            screen.begin(3, 2, lambda: "; about 8 s left")
+            screen.started("train@a", log)
+            screen.ended("code", "unchanged")
+            screen.ended("figure", "ran", 61.0)
+            with screen.console.capture() as capture:
+                screen.console.print(screen.picture())
+        shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capture.get())
+        assert shown.split("\n")[0].split() == ["train@a", "0", "s", "20%|##", "|", "2/10", "[00:02<00:08]"]
+        assert "2 of 3 stages done, 1 running, 0 to do; about 8 s left" in shown
+        printed = screen.console.file.getvalue()
+        assert "[2/3] figure: ran, 1 min 1 s" in printed
+        assert "code" not in printed
+
+
 class TestForks:
-    def test_what_is_imported_before_the_fork(self):
-        found = {module for module, _ in forks.imports([ROOT / "mmvae", ROOT / "stages"])}
-        assert {"torch", "numpy", "pandas", "gensim.models", "matplotlib"} & found
+    def test_what_is_imported_before_the_fork(self, monkeypatch):
+        monkeypatch.chdir(ROOT)
+        found = forks.imports(["mmvae", "stages"])
+        assert {"torch", "numpy", "pandas", "gensim.models", "matplotlib.figure"} <= set(found)
         assert not {module for module in found if module.partition(".")[0] in ("mmvae", "stages", "fanout")}
 
     def test_no_thread_runs_before_the_fork(self):
         """Or OpenMP's threads would be missing in every fork."""
-        code = "import os; from fanout import forks; forks.preload(); print(len(os.listdir('/proc/self/task')))"
         if not Path("/proc/self/task").exists():
             pytest.skip("this system does not say which threads a process has")
+        code = (
+            "import importlib, os; from fanout import forks; "
+            "[importlib.import_module(name) for name in forks.imports(['mmvae', 'stages'])]; "
+            "print(len(os.listdir('/proc/self/task')))"
+        )
         assert call(ROOT, "python", "-c", code).split()[-1] == "1"
+
+
+TWO_EXECUTORS = """
+import argparse, json, os, sys
+from pathlib import Path
+from fanout.jobs import Job
+from fanout.local import Executor
+for threads in (1, 2):
+    Path("params.yaml").write_text(f"threads: {threads}")
+    with Executor(argparse.Namespace(jobs=2, gpus=None)) as executor:
+        command = "echo $OMP_NUM_THREADS $DVC_STAGE $CUDA_VISIBLE_DEVICES; exit"
+        jobs = [Job(f"job{i}", f"{command} {i}", gpu=True) for i in (0, 3)]
+        ends = [executor.submit(job, Path.cwd() / f"{job.name}_{threads}") for job in jobs]
+        print(*(end.result().status for end in ends))
+"""
+
+
+@pytest.mark.parametrize("gpus", ["", "7"])
+def test_jobs_have_the_threads_of_their_executor_and_a_gpu_where_there_is_one(gpus, tmp_path):
+    """Each executor has processes of its own, since libraries read the number of threads when they are loaded."""
+    paths = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": gpus}
+    assert call(tmp_path, "python", "-c", TWO_EXECUTORS, **paths) == "0 3\n0 3\n"
+    for threads in (1, 2):
+        for number in (0, 3):
+            printed = (tmp_path / f"job{number}_{threads}").read_text().split()
+            assert printed == [str(threads), f"job{number}", *gpus]
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +238,7 @@ def test_a_stage_that_fails(project, serial):
     assert "exited with 1" in output
     assert "not run, since they need what failed: second@1, last" in output
     assert (project / ".dvc/tmp/fanout/first@1.log").exists()
-    (project / "failing").write_text("none\n")
+    (project / "failing").unlink()
     fanout(project)
     assert ran(project) == ["first@1", "second@1", "last"]
     assert state(project) == state(serial)
@@ -252,7 +309,9 @@ def test_settings_and_their_combinations():
 
 
 def test_a_wrong_setting_is_one_line(project):
-    assert "ERROR: Could not override 'valu'" in fanout(project, "-S", "valu=3", fails=True)
+    assert "ERROR: Invalid `--set-param` value: Could not override 'valu'" in fanout(
+        project, "-S", "valu=3", fails=True
+    )
     assert ran(project) == []
 
 
@@ -262,19 +321,22 @@ def test_a_place_that_is_not_there(project):
 
 
 @pytest.mark.slow
-def test_200_stages_on_8_workers(tmp_path):
+def test_200_stages_on_8_workers(tmp_path, monkeypatch):
+    """A serial run would take minutes, most of them for dvc.lock. DVC says itself what that would be at the end."""
     folder = write_trivial(tmp_path / "many", 99)
     output = fanout(folder, "--jobs", "8")
     assert "200 ran" in output
-    assert "lock" not in output
-    parallel = state(folder)
-    for path in ("dvc.lock", ".gitignore"):
-        (folder / path).unlink()
-    call(folder, "git", "checkout", ".gitignore")
-    ran(folder)
-    call(folder, "dvc", "repro")
-    assert ran(folder) == ["source"], "the rest came from the run-cache"
-    assert state(folder) == parallel
+    assert len(output.splitlines()) == 202
+    monkeypatch.chdir(folder)
+    with Repo() as repo:
+        stages = plan_repro(get_active_graph(repo.index.graph))
+        expected = Lockfile(repo, str(tmp_path / "dvc.lock"))
+        expected.dump_stages(stages)
+        outs = [f"/{out.def_path}" for stage in stages for out in stage.outs if out.use_cache]
+        with repo.lock:
+            assert not any(stage.status() for stage in stages)
+    assert Path("dvc.lock").read_bytes() == Path(expected.path).read_bytes()
+    assert Path(".gitignore").read_text().split()[2:] == outs
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ def test_every_number_has_both_ends(path):
         ({"seeds": [0, 0]}, "seeds is [0, 0]: a list of one or more different values"),
         ({"seeds": [2**32]}, "seeds.0 is 4294967296: it should be less than or equal to 4294967295"),
         ({"train.digits": 3}, "train.digits is 3: it should be a section"),
-        ({"train.digits.epoch": 3}, "train.digits.epoch is 3: there is no such key; those that there are: epochs, "),
+        ({"train.digits.epoch": 3}, "train.digits.epoch is 3: there is no such key; known: epochs, "),
         ({"train.digits.learning_rate": 10**400}, "train.digits.learning_rate is 1000"),
         ({"networks.birds.captions.embedding": 48}, "networks.birds.captions.embedding is 48: it should be 32, 64, 1"),
         ({"download.mirror": ""}, "download.mirror is '': it should"),
@@ -144,7 +144,7 @@ def test_values_that_just_go_together():
         ({MMVAE: None}, f"{MMVAE}: params.yaml is None"),
         (
             {f"{MMVAE}.bund": "tight"},
-            f"{MMVAE} on digits: bund is 'tight': there is no such key; those that there are: bound",
+            f"{MMVAE} on digits: bund is 'tight': there is no such key; known: bound; a new one is declared in",
         ),
         ({f"{MMVAE}.kinds": ["gray"]}, f"{MMVAE}: kinds is ['gray']: it should be one or more of grey, colour"),
         ({f"{MMVAE}.kinds": []}, f"{MMVAE}: kinds is []: it should be"),

@@ -71,6 +71,49 @@ def test_a_lock_that_is_not_in_git(lock, capsys):
     assert not lock.exists()
 
 
+def test_a_lock_that_only_the_last_commit_has(lock, capsys):
+    for command in (
+        ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "c"],
+        ["rm", "-q", "--cached", "dvc.lock"],
+    ):
+        subprocess.run(["git", *command], check=True)
+    lock.write_text(WHOLE[:-9])
+    recover.main()
+    assert "restored from git" in capsys.readouterr().out
+    assert lock.read_text() == WHOLE
+
+
+@pytest.mark.parametrize("way", ["no git", "git fails", "git's is cut too"])
+def test_a_cut_lock_that_git_cannot_give_back_stays(way, lock, monkeypatch):
+    lock.write_text(WHOLE[:-9])
+    if way == "git's is cut too":
+        subprocess.run(["git", "add", "dvc.lock"], check=True)
+    else:
+        monkeypatch.setenv(*{"no git": ("PATH", "/nowhere"), "git fails": ("GIT_DIR", "/nowhere")}[way])
+    with pytest.raises(SystemExit, match=r"^dvc\.lock was cut off by a kill, and git('s is| cannot give)"):
+        recover.main()
+    assert lock.read_text() == WHOLE[:-9]
+
+
+SLIPS = {  # of a hand: what it typed in place of what
+    "a quote": ("md5: 0", "md5: '0"),
+    "a lost colon": ("  second:", "  second"),
+    "a tab": ("    deps:", "\tdeps:"),
+    "indentation": ("    - path: second.py", "   - path: second.py"),
+    "a bracket": ("cmd: python -m stages.second", "cmd: [python -m stages.second"),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_of_the_hand_is_left_alone(slip, lock):
+    begin = WHOLE.index("  second:")
+    text = WHOLE[:begin] + WHOLE[begin:].replace(*SLIPS[slip], 1)
+    lock.write_text(text)
+    with pytest.raises(SystemExit, match=r"^line \d+ of dvc\.lock is no YAML.*git checkout dvc\.lock$"):
+        recover.main()
+    assert lock.read_text() == text
+
+
 @pytest.mark.parametrize("text", [WHOLE, written("first"), written("first", "other"), written("third", "new")])
 def test_a_whole_lock_is_left_alone(lock, text, capsys):
     lock.write_text(text)
@@ -83,7 +126,7 @@ def test_a_whole_lock_is_left_alone(lock, text, capsys):
 def test_a_merge_conflict_is_left_alone(lock):
     text = f"<<<<<<< HEAD\n{WHOLE}=======\n{written('first')}>>>>>>> other\n"
     lock.write_text(text)
-    with pytest.raises(SystemExit, match=r"dvc\.lock has merge conflicts: keep one side"):
+    with pytest.raises(SystemExit, match=r"dvc\.lock has merge conflicts\. Take one side"):
         recover.main()
     assert lock.read_text() == text
 

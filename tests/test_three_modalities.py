@@ -67,7 +67,7 @@ def project(tmp_path_factory):
     """A folder in which every stage has run."""
     with pytest.MonkeyPatch.context() as patch:
         toy = ModuleType("mmvae.datasets.toy")
-        vars(toy).update(FAMILY="digits", MODALITIES=MODALITIES, VOCABULARY=WORDS, read_raw=read_raw)
+        vars(toy).update(FAMILY="digits", MODALITIES=MODALITIES, VOCABULARY=WORDS, write_raw=None, read_raw=read_raw)
         names = registry.names
         patch.setitem(sys.modules, toy.__name__, toy)
         patch.setattr(registry, "names", lambda folder: names(folder) + ["toy"] * (folder == "datasets"))

@@ -33,8 +33,8 @@ TINY = {
     "particles.birds": 2,
     "evaluate.birds.joint_samples": 20,
 }
-FILES = (".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "dvc.yaml", "params.yaml")
-CODE = ("mmvae", "stages")
+FILES = (".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitattributes", ".gitignore", "dvc.yaml", "params.yaml")
+CODE = ("mmvae", "stages", "fanout")
 RECORDER = Path(__file__).parent / "recorder"  # on PYTHONPATH, sees what every Python loads
 OUTPUTS = ("code", "data", "models", "metrics", "plots", "dvc.lock")
 ENVIRONMENT = os.environ | {

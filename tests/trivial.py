@@ -17,7 +17,7 @@ FANOUT = (sys.executable, "-m", "fanout")
 
 
 def stages(many: int, seconds: float = 0.0) -> dict:
-    """The stages of dvc.yaml. `value` of params.yaml goes through all, `fails` names a number whose stage fails."""
+    """The stages of dvc.yaml. `value` of params.yaml goes through all. A file `failing` names a `first` that fails."""
     matrix = {"i": list(range(many))}
     work = f"sleep {seconds} && " if seconds else ""
     return {
@@ -34,7 +34,7 @@ def stages(many: int, seconds: float = 0.0) -> dict:
         },
         "first": {
             "matrix": matrix,
-            "cmd": NOTE.format("first@${item.i}") + work + "test ${item.i} != $(cat failing) && "
+            "cmd": NOTE.format("first@${item.i}") + work + 'test ${item.i} != "$(cat failing 2>&1)" && '
             "cat source.txt > first_${item.i}.txt",
             "deps": ["source.txt"],
             "outs": ["first_${item.i}.txt"],
@@ -52,11 +52,8 @@ def write_trivial(folder: Path, many: int, seconds: float = 0.0) -> Path:
     folder.mkdir(parents=True)
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages(many, seconds)}, sort_keys=False))
     (folder / "params.yaml").write_text("value: 1\n")
-    (folder / "failing").write_text("none\n")
     (folder / ".dvc").mkdir()
-    (folder / ".dvc/config").write_text(
-        "[core]\n    analytics = false\n    autostage = true\n    check_update = false\n"
-    )
+    (folder / ".dvc/config").write_text(CONFIG)
     (folder / ".gitignore").write_text("/ran\n/failing\n")
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "git", "add", "-A")

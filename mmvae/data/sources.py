@@ -1,7 +1,8 @@
 """Where the raw files come from: their official addresses, or a mirror with the same layout.
 
 A mirror is a folder or a base URL that holds `SHA256SUMS` and the files under the paths used here, such as
-`mnist/train-images-idx3-ubyte.gz`. Every file is checked against its hash before it counts as there.
+`mnist/train-images-idx3-ubyte.gz`. A folder may be written as `~/folder` or `file:///folder`. `SHA256SUMS` is what
+`sha256sum -c` reads. Every file is checked against its hash before it counts as there.
 
 Files are gathered in `.<set>.partial`, which takes the place of the set's folder when it is complete. There a download
 of known hash grows as `.<name>.part`, from which the next attempt or the next run goes on.
@@ -13,11 +14,20 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mmvae import registry
 from mmvae.files import FileError, atomic
 
 SUMS = "SHA256SUMS"
+WEB = re.compile("https?://", re.IGNORECASE)
+SUM = re.compile(  # a line of `sha256sum` or, after the bar, of `sha256sum --tag` and of openssl
+    r"^[ \t]*(\\?)(?:([0-9a-f]{64})[ \t][ *]?([^\n\0]+)"
+    r"|SHA(?:2-)?256 ?\(([^\n\0]+)\)[ \t]*=[ \t]*([0-9a-f]{64}))$",
+    re.MULTILINE | re.IGNORECASE | re.ASCII,
+)
+ESCAPED = {r"\\": "\\", r"\n": "\n", r"\r": "\r"}  # in names of lines that begin with a backslash
 
 
 class DownloadError(RuntimeError):
@@ -84,18 +94,39 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def place(mirror: str) -> str:
+    """The folder or base URL that a mirror is, without a slash at its end."""
+    if mirror.lower().startswith("file:"):
+        mirror = url2pathname(urlsplit(mirror).path)
+    if mirror.startswith("~/"):
+        mirror = str(Path(mirror).expanduser())
+    return mirror.rstrip("/")
+
+
 def _mirrored(wanted: Iterable[str], mirror: str, partial: Path) -> dict[str, tuple[str, str | None]]:
     """The same files at the mirror's addresses, with the hashes of its SHA256SUMS."""
-    base = mirror.rstrip("/")
+    base = place(mirror)
     sums = partial / SUMS
     _fetch(sums, f"{base}/{SUMS}", None)
-    text = sums.read_text(encoding="utf-8", errors="replace")
+    text = sums.read_text(encoding="utf-8-sig", errors="replace")
     sums.unlink()
-    hashes = {path: value for value, path in re.findall(r"^([0-9a-f]{64}) [ *](\S+)$", text, re.MULTILINE)}
-    missing = [path for path in wanted if path not in hashes]
+    listed = _listed(text, base)
+    hashes = {path: listed.get(Path(base, path).resolve()) for path in wanted}
+    missing = [path for path, value in hashes.items() if value is None]
     if missing:
         raise DownloadError(f"{base}/{SUMS} does not list {', '.join(missing)}; each needs a line '<sha256>  <path>'")
-    return {path: (f"{base}/{path}", f"sha256:{hashes[path]}") for path in wanted}
+    return {path: (f"{base}/{path}", f"sha256:{value}") for path, value in hashes.items()}
+
+
+def _listed(sums: str, base: str) -> dict[Path, str]:
+    """Path -> hash, of every line of a SHA256SUMS in `base` that `sha256sum -c` would check."""
+    found = {}
+    for escaped, value, name, tagged, tagged_value in SUM.findall(sums):
+        path = name or tagged
+        if escaped:
+            path = re.sub(r"\\[\\nr]", lambda pair: ESCAPED[pair[0]], path)
+        found[Path(base, path).resolve()] = (value or tagged_value).lower()
+    return found
 
 
 def _fetch(path: Path, address: str, known_hash: str | None) -> None:
@@ -108,7 +139,7 @@ def _fetch(path: Path, address: str, known_hash: str | None) -> None:
         pass
     path.unlink(missing_ok=True)
     try:
-        if address.startswith(("http://", "https://")):
+        if WEB.match(address):
             from mmvae.data import http  # here, so that a mirror in a folder needs neither it nor what it imports
 
             http.download(path, address, known_hash)

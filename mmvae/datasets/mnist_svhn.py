@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from mmvae.files import AGAIN, FileError, check_array, unreadable
+from mmvae.files import AGAIN, GZIPPED, FileError, check_array, unreadable
 
 FAMILY = "digits"
 MODALITIES = {"mnist": "grey", "svhn": "colour"}
@@ -70,10 +70,11 @@ def read_raw(folder: Path) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def _read_idx(path: Path, magic: int, dimensions: int) -> np.ndarray:
-    """The array of a gzipped idx file."""
+    """The array of an idx file, gzipped or not: a browser may unpack it without a word, and keep its name."""
     try:
-        with gzip.open(path) as file:
-            content = file.read()
+        content = path.read_bytes()
+        if content.startswith(GZIPPED):
+            content = gzip.decompress(content)
         found, *shape = struct.unpack_from(f">{1 + dimensions}I", content)
         if found != magic:
             raise ValueError(f"the magic number is {found}, not {magic}")

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet101_Weights
 from torchvision.transforms.v2 import functional
 
+from mmvae.data.sources import place
 from mmvae.files import check_fit, read_weights, write_weights
 from mmvae.params import Section, Seed, whole
 
@@ -115,7 +116,7 @@ def trained(config: ExtractorConfig, weights: str, mirror: str | None) -> Extrac
     """
     extractor, official = Extractor(config), ResNet101_Weights[weights]
     name = official.url.rpartition("/")[2]
-    local = Path(mirror or ".") / name
+    local = Path(place(mirror or ".")) / name
     # A mirror in a folder needs no network; torch checks the hash that is part of the file's name.
     url = local.resolve().as_uri() if mirror and local.exists() else official.url
     own = extractor.state_dict()

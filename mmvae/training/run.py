@@ -51,7 +51,8 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     config, stretches = model_config(run, params, pairs), phases_of(run, params, device)
     # Where no share of the whole training matters, a longer run begins as a shorter one.
     beginning = budget.model_copy(update={"epochs": 0}) if extendable(stretches) else budget
-    key = _key(run, [config, stretches, beginning, seed, device.type, torch.__version__, pairs.digest()])
+    machine = [device.type, torch.get_num_threads(), torch.__version__]
+    key = _key(run, [config, stretches, beginning, seed, *machine, pairs.digest()])
     memory = CHECKPOINTS / f"{run.data_set}_{run.name}_{seed}_{key}"
     checkpoint = Checkpoint(Path(f"{memory}_{budget.epochs}.safetensors"))
     if isinstance(pairs, LabelledPairs):

@@ -4,9 +4,6 @@ import math
 from pathlib import Path
 
 import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -16,6 +13,7 @@ from matplotlib.figure import Figure
 from studies.estimators import ESTIMATORS, MODALITIES
 from studies.estimators.page import FOLDER, JACKKNIFE_95, Run, read_numbers
 
+matplotlib.rcdefaults()  # a matplotlibrc beside the project changes no picture
 PICTURES = FOLDER / "pictures"
 COLOURS = plt.get_cmap("tab10").colors
 ACROSS = {
