@@ -52,6 +52,7 @@ class Order:
     inputs: dict[str, str]  # path: md5
     outputs: tuple[str, ...]  # paths
     remote: str
+    gpu: bool
 
     @property
     def key(self) -> str:
@@ -98,7 +99,7 @@ def place(job: Job, package: Package, remote: Remote) -> Order:
     """Put a job's inputs into the remote, but for those that the package has."""
     inputs = {path: digest for path, digest in job.inputs.items() if package.hashes.get(path) != digest}
     _add(remote.odb, inputs)
-    return Order(job.name, job.command, inputs, job.outputs, remote.name)
+    return Order(job.name, job.command, inputs, job.outputs, remote.name, job.gpu)
 
 
 def accept(answer: str, remote: Remote) -> Result:
@@ -248,10 +249,10 @@ def carry_out(order: Order) -> Result:
     with carrier.carried():
         status = worker.run(order.name, order.command, sys.stderr, worker.orphaned)
     if status:
-        return Result(status, machine.kind())
+        return Result(status, machine.kind(order.gpu))
     outputs = send(remote.odb, order.outputs)
     carrier.forget()
-    return Result(status, machine.kind(), outputs)
+    return Result(status, machine.kind(order.gpu), outputs)
 
 
 def main() -> None:

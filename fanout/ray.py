@@ -103,6 +103,7 @@ class Executor:
 
     def _run(self, job: Job, log: Path) -> Done:
         words = ["fanout.worker", job.name, job.command, str(log.absolute()), str(self._lease.path), self._lease.token]
+        words += ["gpu"] if job.gpu else []
         status, output, errors = self._result(job, words, "", None)
         _append(log, errors)
         return Done(status, output.strip())
@@ -111,7 +112,7 @@ class Executor:
         """Without a shared folder."""
         if job.here:
             with log.open("ab") as file:
-                return Done(worker.run(job.name, job.command, file, self._over.is_set), machine.kind())
+                return Done(worker.run(job.name, job.command, file, self._over.is_set), machine.kind(job.gpu))
         order = clone.place(job, self._package, self._remote)
         status, output, errors = self._result(job, ["fanout.clone"], json.dumps(asdict(order)), self._code)
         _append(log, errors)

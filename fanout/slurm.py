@@ -38,7 +38,7 @@ ENDED = {"CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "REVOK
 class Stage(Checkpointable):
     """What a Slurm job runs. submitit queues it again (`checkpoint`) before it is preempted or its time is up."""
 
-    def __call__(self, name: str, command: str, log: str, lease: str, token: str) -> tuple[int, str]:
+    def __call__(self, name: str, command: str, gpu: bool, log: str, lease: str, token: str) -> tuple[int, str]:
         """Exit status of the command, and the kind of processor."""
         ending, leader = threading.Event(), worker.Leader(lease, token)
         signal.signal(signal.SIGTERM, lambda *_: ending.set())
@@ -46,7 +46,7 @@ class Stage(Checkpointable):
             status = worker.run(name, command, output, lambda: worker.orphaned() or leader.gone())
         while status and ending.is_set() and not leader.gone():
             time.sleep(worker.LOOK_EVERY)  # Slurm stopped the command. It ends this job, too, and may start it again
-        return status, machine.kind()
+        return status, machine.kind(gpu)
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Executor:
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:
-        shutil.rmtree(FOLDER, ignore_errors=True)
+        self._clear()
         try:
             self._executors = {gpu: self._executor(gpu) for gpu in (False, True)}
         except RuntimeError as error:
@@ -102,6 +102,13 @@ class Executor:
         entry = Entry(job, log)
         self._waiting.put(entry)
         return entry.future
+
+    def _clear(self) -> None:
+        """Cancel what a killed leader left in the queue."""
+        left = {path.name.partition("_")[0] for path in FOLDER.glob("*_submitted.pkl")}
+        if left and self._cluster == "slurm":
+            subprocess.run(["scancel", *left], capture_output=True)
+        shutil.rmtree(FOLDER, ignore_errors=True)
 
     def _executor(self, gpu: bool) -> submitit.AutoExecutor:
         """For one kind of job."""
@@ -156,7 +163,8 @@ class Executor:
         try:
             with executor.batch():
                 for entry in entries:
-                    words = entry.job.name, entry.job.command, str(entry.log.absolute())
+                    job = entry.job
+                    words = job.name, job.command, job.gpu, str(entry.log.absolute())
                     entry.handle = executor.submit(Stage(), *words, str(self._lease.path), self._lease.token)
                     entry.ended = None
             self._submitted += entries

@@ -1,6 +1,7 @@
 """Run one command of the pipeline on any machine, as long as the leader that asked for it gives a sign of life.
 
-`python -m fanout.worker NAME COMMAND LOG LEASE TOKEN`, in the folder that has the inputs; prints the kind of processor.
+`python -m fanout.worker NAME COMMAND LOG LEASE TOKEN [gpu]`, in the folder that has the inputs; prints the kind of
+processor.
 """
 
 import ctypes
@@ -55,7 +56,8 @@ class Lease:
         count = 0
         while not self._over.wait(RENEW_EVERY):
             count += 1
-            self._write(f"{self.token} {count}")
+            with suppress(OSError):  # the file system has a pause
+                self._write(f"{self.token} {count}")
 
     def _write(self, text: str) -> None:
         partial = self.path.with_name(f"{self.path.name}.{self.token}")
@@ -128,12 +130,12 @@ def _stop(process: subprocess.Popen, grace: float = 10.0) -> None:
 
 
 def main() -> None:
-    name, command, log, lease, token = sys.argv[1:]
+    name, command, log, lease, token, *gpu = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     leader = Leader(lease, token)
     with Path(log).open("ab") as output:
         status = run(name, command, output, lambda: orphaned() or leader.gone())
-    print(machine.kind())
+    print(machine.kind(bool(gpu)))
     sys.exit(status)
 
 
