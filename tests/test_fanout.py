@@ -4,6 +4,7 @@ import io
 import json
 import random
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from trivial import fanout, ran, state, write_trivial
 from fanout import forks, machine
 from fanout.display import Screen, last_lines, span
 from fanout.experiments import combinations
+from fanout.listing import PERHAPS, would_do
 from fanout.records import Times
 from fanout.schedule import Schedule, left, ways
 
@@ -170,6 +172,15 @@ def project(tmp_path) -> Path:
     return write_trivial(tmp_path / "project", 3)
 
 
+@pytest.fixture
+def finished(serial, tmp_path) -> Path:
+    """A copy that DVC has run, with its results committed."""
+    folder = shutil.copytree(serial, tmp_path / "finished")
+    call(folder, "git", "commit", "-qam", "results")
+    ran(folder)
+    return folder
+
+
 def test_all_is_as_after_a_serial_run(project, serial):
     output = fanout(project, "--jobs", "3")
     assert state(project) == state(serial)
@@ -193,14 +204,13 @@ def test_what_was_run_before_is_restored(project):
 
 
 def test_results_of_another_kind_of_processor_are_not_taken_in_silence(project):
-    fanout(project)
+    fanout(project, "first@0")
     kinds = list((project / ".dvc/cache/machines").iterdir())
-    assert {path.read_text().strip() for path in kinds} == {machine.kind()}
-    for path in kinds:
-        path.write_text("Abacus 1\n")
+    assert [path.read_text().strip() for path in kinds] == [machine.kind()]
+    kinds[0].write_text("Abacus 1\n")
     (project / "first_0.txt").unlink()
     (project / "dvc.lock").unlink()
-    assert f"made by Abacus 1, not by this machine's {machine.kind()}" in fanout(project)
+    assert f"made by Abacus 1, not by this machine's {machine.kind()}" in fanout(project, "first@0")
 
 
 def test_a_target_and_what_it_needs(project):
@@ -208,25 +218,21 @@ def test_a_target_and_what_it_needs(project):
     assert ran(project) == ["source", "first@1", "second@1"]
 
 
-def test_a_change_reruns_what_depends_on_it(project, serial, tmp_path):
-    fanout(project)
-    expected = write_trivial(tmp_path / "serial", 3)
-    call(expected, "dvc", "repro")
-    for folder in (project, expected):
+def test_a_change_reruns_what_depends_on_it(finished, tmp_path):
+    expected = shutil.copytree(finished, tmp_path / "expected")
+    for folder in (finished, expected):
         (folder / "params.yaml").write_text("value: 2\n")
-        ran(folder)
-    assert "8 ran" in fanout(project)
+    assert "8 ran" in fanout(finished)
     call(expected, "dvc", "repro")
-    assert state(project) == state(expected)
+    assert state(finished) == state(expected)
 
 
-def test_the_place_of_an_entry_that_git_has_stays(project, tmp_path):
+def test_the_place_of_an_entry_that_is_there_stays(project, tmp_path):
     """As DVC replaces it where it is."""
-    expected = write_trivial(tmp_path / "serial", 3)
-    for folder, run in ((project, fanout), (expected, lambda folder, *given: call(folder, "dvc", "repro", *given))):
-        run(folder, "second@2")
-        run(folder, "second@0")
-        run(folder)
+    call(project, "dvc", "repro", "second@2")
+    expected = shutil.copytree(project, tmp_path / "expected")
+    fanout(project)
+    call(expected, "dvc", "repro")
     assert state(project) == state(expected)
 
 
@@ -252,20 +258,24 @@ def test_what_a_stage_that_fails_has_printed(project):
     assert "all that it printed: " in output
 
 
-def test_dry_lists_what_would_run(project):
+def listed(folder: Path) -> list[str]:
+    """Each stage of which a run would do something, and what."""
+    with Repo(folder) as repo:
+        return [f"{stage.addressing}: {what}" for stage, what in would_do(repo, None).items()]
+
+
+def test_dry_lists_what_would_run(project, finished, monkeypatch):
     lines = fanout(project, "--dry").splitlines()
     assert lines[:2] == ["source: run", "first@0: run"]
     assert lines[-1] == "8 of the stages"
     assert ran(project) == []
-    fanout(project)
-    assert fanout(project, "--dry").splitlines() == ["nothing to do"]
-    (project / "params.yaml").write_text("value: 2\n")
-    assert fanout(project, "--dry").splitlines()[0] == "source: run"
-    (project / "params.yaml").write_text("value: 1\n")
-    (project / "second_1.txt").unlink()
-    lines = fanout(project, "--dry").splitlines()
-    assert lines[0] == "second@1: restore"
-    assert lines[1].startswith("last: run or rest")
+    monkeypatch.chdir(finished)
+    assert listed(finished) == []
+    (finished / "params.yaml").write_text("value: 2\n")
+    assert listed(finished)[:2] == ["source: run", f"first@0: {PERHAPS}"]
+    (finished / "params.yaml").write_text("value: 1\n")
+    (finished / "second_1.txt").unlink()
+    assert listed(finished) == ["second@1: restore", f"last: {PERHAPS}"]
 
 
 def experiments(folder: Path) -> dict[int, dict[str, str]]:
@@ -282,23 +292,21 @@ def experiments(folder: Path) -> dict[int, dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_an_experiment_and_a_grid_equal_what_dvc_makes_of_them(project, tmp_path):
-    expected = write_trivial(tmp_path / "expected", 3)
-    for folder in (project, expected):
-        call(folder, "dvc", "repro")
-        call(folder, "git", "commit", "-qam", "results")
+def test_an_experiment_and_a_grid_equal_what_dvc_makes_of_them(finished, tmp_path):
+    expected = shutil.copytree(finished, tmp_path / "expected")
     call(expected, "dvc", "exp", "run", "-S", "value=2")
-    fanout(project, "-S", "value=2")
-    assert state(project) == state(expected)
-    assert call(project, "git", "branch", "--show-current") == "main\n"
-    call(project, "git", "checkout", "-q", ".")
-    fanout(project, "-S", "value=3,4")
-    assert state(project)["params.yaml"] == b"value: 1\n", "a grid leaves the workspace alone"
+    fanout(finished, "-S", "value=2")
+    assert state(finished) == state(expected)
+    assert call(finished, "git", "branch", "--show-current") == "main\n"
+    for folder in (finished, expected):
+        call(folder, "git", "checkout", "-q", ".")
+        call(folder, "dvc", "exp", "remove", "-A", "-q")
     for value in (3, 4):
-        call(expected, "git", "checkout", "-q", ".")
-        call(expected, "dvc", "exp", "run", "-S", f"value={value}")
-    assert experiments(project) == experiments(expected)
-    assert set(experiments(project)) == {2, 3, 4}
+        call(expected, "dvc", "exp", "run", "--temp", "-S", f"value={value}")
+    fanout(finished, "-S", "value=3,4")
+    assert state(finished)["params.yaml"] == b"value: 1\n", "a grid leaves the workspace alone"
+    assert experiments(finished) == experiments(expected)
+    assert set(experiments(finished)) == {3, 4}
 
 
 def test_settings_and_their_combinations():

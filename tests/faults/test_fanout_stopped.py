@@ -54,11 +54,11 @@ def strike(process: subprocess.Popen, whom: str, number: signal.Signals) -> None
         os.kill(servers[0] if servers else process.pid, number)
 
 
-WAYS = {
-    "kill -9, the leader": ("leader", signal.SIGKILL),
-    "kill -9, the server of forks": ("server", signal.SIGKILL),
-    "SIGTERM, the leader": ("leader", signal.SIGTERM),
-    "Ctrl-C": ("group", signal.SIGINT),
+WAYS = {  # who gets which signal, and when: after so many stages have begun
+    "kill -9, the leader": ("leader", signal.SIGKILL, (2, 5)),
+    "kill -9, the server of forks": ("server", signal.SIGKILL, (3,)),
+    "SIGTERM, the leader": ("leader", signal.SIGTERM, (6,)),
+    "Ctrl-C": ("group", signal.SIGINT, (5,)),
 }
 
 
@@ -72,14 +72,14 @@ def wait_for(folder: Path, stages: int) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_stopped_in_every_way(way, project, serial, fault):
-    rng = random.Random(way)
-    began = []
-    for stages in (2, 5):
+    whom, number, moments = WAYS[way]
+    rng, began = random.Random(way), []
+    for stages in moments:
         process = start(project)
         wait_for(project, stages)
         time.sleep(rng.uniform(0, 0.6))
         with fault(f"interruption: {way}, under fanout"):
-            strike(process, *WAYS[way])
+            strike(process, whom, number)
             assert process.wait(30) != 0 or "server" in way  # between two commands, a new server takes its place
             assert not kills.wait_for_end(project), "a process was left"
             assert not kills.damaged_objects(project)
@@ -89,7 +89,7 @@ def test_stopped_in_every_way(way, project, serial, fault):
     assert "10 stages: " in output
     assert state(project) == serial
     # Of the stages that began, each interruption cut off three at most; only these ran again.
-    assert len(began) <= 10 + 2 * 3
+    assert len(began) <= 10 + 3 * len(moments)
     assert began.count("source") == 1
     assert "10 unchanged" in fanout(project)
 
