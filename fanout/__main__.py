@@ -37,9 +37,10 @@ def arguments() -> argparse.Namespace:
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="run as an experiment; KEY=A,B: two"
     )
     add("-j", "--jobs", type=positive, help="stages at once; by default as many as there are cores for")
-    add("--on", default="local", metavar="local|ray|ray://ADDRESS|slurm", help="where stages run")
+    add("--on", default="local", metavar="local|ray|ray:ADDRESS|ray://ADDRESS|slurm", help="where stages run")
     add("--dry", action="store_true", help="list what would run, and run nothing")
-    add("--gpus", type=positive, help="trainings at once on GPUs; by default one on each")
+    add("--gpus", type=positive, help="trainings at once on GPUs, by default one on each; on a cluster, GPUs of each")
+    add("--remote", help="the DVC remote through which files travel, if a Ray cluster has no shared folder")
     add("--partition", help="of Slurm")
     add("--time", help="limit of one job under Slurm, such as 4:00:00")
     return parser.parse_args()

@@ -29,7 +29,7 @@ from dvc.utils.collections import ensure_list
 from fanout import machine
 from fanout.display import Lines, span
 from fanout.inside import message, quiet, replaced
-from fanout.jobs import Executor, Job
+from fanout.jobs import Executor, job_of
 from fanout.listing import list_stages
 from fanout.locks import LockFiles
 from fanout.records import Kinds, Times
@@ -188,7 +188,7 @@ class Leader:
             start = time.monotonic()
             self.display.started(name, log)
             for command in dvc.stage.run._enforce_cmd_list(stage.cmd):
-                done = self.executor.submit(Job(name, _from(self.repo, stage, command), self.gpu(name)), log).result()
+                done = self.executor.submit(job_of(stage, _from(self.repo, stage, command)), log).result()
                 if done.status:
                     raise StageCmdFailedError(command, done.status)
             self.seconds[name], self.machines[name] = time.monotonic() - start, done.machine
