@@ -134,6 +134,7 @@ RERUN = {
     "objective": OF_MMVAE_AND_VAE | BIRDS_WITH_PARTICLES,
     "optimiser.amsgrad": OF_TRAINING | BIRDS_TRAINED,
     "optimiser.restart_after": OF_TRAINING | BIRDS_TRAINED,
+    "threads": {"train_classifiers", "train_fasttext"} | OF_TRAINING | OF_FEATURES | OF_CCA | BIRDS_TRAINED,
     "download.mirror": {"download", "download_captions"} | OF_IMAGES | OF_PHOTOGRAPHS,
 }
 SHAPE_THE_MATRIX = {"digit_sets", "caption_sets", "seeds", "caption_images"}
