@@ -364,7 +364,7 @@ class TestRay:
         assert snapshot(folder) == serial
         assert not list(remote.glob("fanout/*/*")), "a finished training leaves no checkpoint"
 
-    def test_folders_of_killed_jobs_are_deleted(self, nodes, tmp_path, monkeypatch):
+    def test_folders_of_killed_jobs_are_deleted(self, nodes, tmp_path):
         ended = subprocess.Popen(["true"])
         ended.wait()
         alive, dead = (tmp_path / f"fanout_job_{number}_x" for number in (os.getpid(), ended.pid))
