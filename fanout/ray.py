@@ -9,7 +9,9 @@ import argparse
 import io
 import json
 import logging
+import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from ray.exceptions import RayError
 from fanout import clone, machine, worker
 from fanout.jobs import ClusterError, Done, Job
 
+OWN = "fanout_job_"  # a folder of a task's own begins so; then the process
 RETRIES = 20  # of a job whose node died; a command that fails is not repeated
 LOOK_EVERY = 5.0  # seconds
 PATIENCE = 600.0  # seconds without any node that could run a job
@@ -41,7 +44,8 @@ def call(words: list[str], text: str, folder: str, code: bytes | None) -> tuple[
 
     In `folder`, or with `code` (a tar file) in a folder of the node's own.
     """
-    with tempfile.TemporaryDirectory(prefix="fanout_") as own:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=f"{OWN}{os.getpid()}_") as own:
         if code:
             with tarfile.open(fileobj=io.BytesIO(code)) as archive:
                 archive.extractall(own, filter="data")
@@ -51,6 +55,17 @@ def call(words: list[str], text: str, folder: str, code: bytes | None) -> tuple[
         words = [sys.executable, "-m", *words]
         done = subprocess.run(words, cwd=folder, input=text, capture_output=True, text=True, errors="replace")
         return done.returncode, done.stdout, done.stderr
+
+
+def _sweep() -> None:
+    """Delete the folders of tasks that were killed on this node."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{OWN}*"):
+        try:
+            os.kill(int(folder.name.split("_")[2]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except PermissionError:  # another user's
+            continue
 
 
 class Executor:

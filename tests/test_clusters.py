@@ -364,6 +364,16 @@ class TestRay:
         assert snapshot(folder) == serial
         assert not list(remote.glob("fanout/*/*")), "a finished training leaves no checkpoint"
 
+    def test_folders_of_killed_jobs_are_deleted(self, nodes, tmp_path):
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        alive, dead = (tmp_path / f"fanout_job_{number}_x" for number in (os.getpid(), ended.pid))
+        for folder in (alive, dead, tmp_path / "another"):
+            folder.mkdir()
+        code = "from fanout import ray; ray._sweep()"
+        call(ROOT, sys.executable, "-c", code, TMPDIR=str(tmp_path))
+        assert set(tmp_path.iterdir()) == {alive, tmp_path / "another"}
+
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("slurm")
