@@ -11,7 +11,7 @@ from tiny import call, loaded, snapshot, stages_run
 
 from mmvae import params, registry
 from mmvae.closure import closure
-from stages import code
+from stages import code_hashes
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def outside(folder, command: str, names: list[str], stages: dict) -> set[str]:
 
     But for train, a stage may look up the shape of any kind of its data set: data of another shape are refused.
     """
-    covers = code.modules(params.load(folder / "params.yaml"))
+    covers = code_hashes.modules(params.load(folder / "params.yaml"))
     (stage,) = [stage for stage in stages.values() if stage["cmd"].removeprefix("python ") == command]
     files = [dep["path"].removeprefix("code/") for dep in stage["deps"] if dep["path"].startswith("code/")]
     known = [name for file in files for name in covers[file]]
