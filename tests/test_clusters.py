@@ -325,7 +325,7 @@ class TestRay:
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
     def test_nothing_outlives_the_leader(self, nodes, tmp_path, number):
-        folder = write_trivial(tmp_path / "trivial", "stages: {wait: {cmd: exec sleep 100, outs: [never]}}")
+        folder = write_trivial(tmp_path / "trivial", "stages: {wait: {cmd: exec sleep 300, outs: [never]}}")
         leader = Leader(folder, "--on", f"ray:{nodes.address}")
         wait_for(lambda: any(process.name() == "sleep" for process in workers(folder)), "the stage")
         leader.process.send_signal(number)
@@ -388,7 +388,7 @@ class TestSlurm:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
     def test_nothing_outlives_the_leader(self, tmp_path, number):
         """After `kill -9` jobs end when the next leader starts, or after two minutes."""
-        folder = write_trivial(tmp_path / "trivial", "stages: {wait: {cmd: exec sleep 100, outs: [never]}}")
+        folder = write_trivial(tmp_path / "trivial", "stages: {wait: {cmd: exec sleep 300, outs: [never]}}")
         leader = Leader(folder, "--on", "slurm:local")
         wait_for(lambda: any(process.name() == "sleep" for process in workers(folder)), "the stage")
         leader.process.send_signal(number)
