@@ -14,7 +14,9 @@ import pytest
 from forked import Server
 
 # What a caller may have exported and programs look at: the tests set what they need (test_environment.py).
-for name in [name for name in os.environ if name.startswith(("DVC_", "GIT_", "MPL", "OMP_", "PYTHON", "TQDM_"))]:
+for name in [
+    name for name in os.environ if name.startswith(("DVC_", "GIT_", "MAKE", "MFLAGS", "MPL", "OMP_", "PYTHON", "TQDM_"))
+]:
     del os.environ[name]
 os.environ["OMP_NUM_THREADS"] = "1"  # processes share the cores: more threads would only wait
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -24,7 +26,8 @@ SHARED = Path(os.environ.get("MMVAE_SHARED", ROOT.parent / "shared"))
 FIRST = "test_smoke.py"  # runs the whole pipeline, tiny, while others go on beside it
 OF_ITS_PROJECT = ("test_stopped.py", "test_storage.py", "test_docs.py", "test_field_docs.py")
 SMALL = "test_files.py"  # and what comes after it in the alphabet
-BESIDE = {  # the product: dvc.yaml, benchmarks and studies
+BESIDE = {  # the product: dvc.yaml, benchmarks, studies and the parallel pipeline
+    *("test_fanout.py", "test_clusters.py"),
     *("test_pipeline.py", "test_benchmarks.py", "test_results.py", "test_measure.py"),
     *("test_subset.py", "test_gradients.py", "test_moments.py", "test_first_updates.py"),
 }

@@ -245,7 +245,7 @@ def test_a_file_that_is_no_parameters(text, message, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["check_params", "code"])
+@pytest.mark.parametrize("stage", ["check_params", "code_hashes"])
 def test_the_first_stages_end_in_one_line_and_make_nothing(stage, tmp_path):
     (tmp_path / "params.yaml").write_text(TEXT.replace("model: mvae", "model: mave"))
     command, environment = [sys.executable, "-m", f"stages.{stage}"], os.environ | {"PYTHONPATH": str(ROOT)}

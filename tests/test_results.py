@@ -161,9 +161,10 @@ def md5(path: str) -> str:
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 def test_a_stage_lists_what_it_imports(stage):
     module = stage["cmd"].split()[2]
-    code = f"import {module}, sys; print(*(getattr(m, '__file__', None) or '' for m in list(sys.modules.values())))"
+    files = "(getattr(m, '__file__', None) or '' for m in list(sys.modules.values()))"
+    code = f"import {module}, sys; print(*{files}, sep='\\n')"
     files = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    own = [Path(file).relative_to(ROOT) for file in files.split() if file.startswith(f"{ROOT}/")]
+    own = [Path(file).relative_to(ROOT) for file in files.splitlines() if file.startswith(f"{ROOT}/")]
     listed = {path for path in stage["deps"] if path.endswith(".py")}
     assert listed == {str(path) for path in own if path.parts[0] in ("mmvae", "stages", "studies")}
 

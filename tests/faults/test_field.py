@@ -148,7 +148,7 @@ def test_row_03_a_merge(project, fault):
 # ----------------------------------------------------------------------------------------------- 4: a stage without DVC
 def test_row_04_a_stage_outlives_the_script_that_started_it(shared, fault):
     (shared / WEIGHTS).unlink()
-    script = f"nohup {sys.executable} {' '.join(TRAIN)} > log 2>&1 &"
+    script = f"nohup python {' '.join(TRAIN)} > log 2>&1 &"
     with fault("field: the script that started a stage has ended"):
         call(shared, "sh", "-c", script)
         deadline = time.monotonic() + 60
@@ -166,7 +166,7 @@ def test_row_04_dvc_killed_under_any_shell(shell, shared, fault):
     child = (
         "import stages, time; stages.WATCH_EVERY = .1; stages.run(lambda: print('up', flush=True) or time.sleep(60))"
     )
-    parent = f"import subprocess; subprocess.run([{executable!r}, '-c', '''{sys.executable} -c \"{child}\"'''])"
+    parent = f"import subprocess; subprocess.run([{executable!r}, '-c', '''python -c \"{child}\"'''])"
     command = [sys.executable, "-c", parent]
     environment = os.environ | {"DVC_ROOT": str(shared), "PYTHONPATH": str(ROOT)}
     with fault("field: dvc killed, a shell between it and the stage"):

@@ -269,7 +269,7 @@ def test_row_12_who_extends_the_project_is_told_where(what, original, tmp_path, 
         text = (folder / name).read_text().replace(*change, 1) if change[1:] else change[0]
         (folder / name).write_text(text)
     with fault("extensions: " + what):
-        for stage in ("code", "check_params"):
+        for stage in ("code_hashes", "check_params"):
             done = subprocess.run([sys.executable, "-m", f"stages.{stage}"], cwd=folder, capture_output=True, text=True)
             if done.returncode:
                 break
@@ -284,7 +284,7 @@ def test_row_12_a_file_that_python_reads_is_read(original, tmp_path, fault):
     with fault("extensions: another encoding"):
         (folder / "mmvae/metrics/digits/mine.py").write_bytes(b"\xef\xbb\xbfdef measure(*_):\n    return {}\n")
         (folder / "mmvae/metrics/digits/own.py").write_bytes(b"# coding: latin-1\nmeasure = lambda *_: {'\xe9': 1}\n")
-        subprocess.run([sys.executable, "-m", "stages.code"], cwd=folder, check=True)
+        subprocess.run([sys.executable, "-m", "stages.code_hashes"], cwd=folder, check=True)
 
 
 def test_row_13_warnings_of_outputs_that_are_not_there_are_harmless(finished_project, tmp_path, fault):
