@@ -25,6 +25,7 @@ from dvc.repo.reproduce import _reproduce_stage, collect_stages, get_active_grap
 from dvc.stage import Stage
 from dvc.stage.exceptions import StageCmdFailedError
 from dvc.utils.collections import ensure_list
+from scmrepo.noscm import NoSCM
 
 from fanout import machine
 from fanout.display import Lines, span
@@ -152,10 +153,12 @@ class Leader:
 
     def ignore_outputs(self) -> None:
         """Let git ignore all outputs now, so that .gitignore has them in the order of a serial run."""
+        if isinstance(self.repo.scm, NoSCM):
+            return
         with self.turn():
             for out in (out for stage in self.stages.values() for out in stage.outs if out.use_scm_ignore):
-                with suppress(DvcException, OSError, NotImplementedError):  # no git, no folder yet, or an error to come
-                    if not self.repo.scm.is_ignored(out.fs_path):
+                if Path(out.fs_path).parent.exists():  # a stage's new folder has a .gitignore of its own
+                    with suppress(DvcException):  # DVC says it again when this stage ends, and that stage alone fails
                         out.ignore()
             self.repo.scm._reset()  # it reads .gitignore once
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
 from dvc.dvcfile import Lockfile
 from dvc.repo import Repo
@@ -348,14 +349,20 @@ def test_200_stages_on_8_workers(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_tiny_pipeline(finished_project, tmp_path):
-    """From before it had results."""
-    folder, _ = finished_project
+def test_the_tiny_pipeline(finished_project, tmp_path, monkeypatch):
+    """Fanout has run all of it. DVC runs every kind of stage, from before there were results, and gives the order."""
+    folder, output = finished_project
+    assert " ran; " in output
+    assert "Traceback" not in (folder / ".dvc/tmp/fanout/train@digits-mmvae-0.log").read_text()
     call(tmp_path, "git", "clone", "-q", str(folder), "project")
     project = tmp_path / "project"
     call(project, "git", "checkout", "-q", "HEAD~1")
-    output = fanout(project)
-    assert snapshot(project) == snapshot(folder)
-    assert " ran; " in output
-    log = (project / ".dvc/tmp/fanout/train@digits-mmvae-0.log").read_text()
-    assert "Traceback" not in log
+    call(project, "dvc", "repro", "figure4_samples@digits", "evaluate@digits-mmvae-0", "caption_examples")
+    found, whole = snapshot(project), snapshot(folder)
+    made, every = (yaml.safe_load(files.pop("dvc.lock"))["stages"] for files in (found, whole))
+    assert {"plots/digits/figure4_prior_samples.png", "data/evaluations/digits/mmvae_0.csv"} < set(found)
+    assert found.items() < whole.items()
+    assert made.items() < every.items()
+    monkeypatch.chdir(folder)
+    with Repo() as repo:
+        assert list(every) == [stage.addressing for stage in plan_repro(get_active_graph(repo.index.graph))]

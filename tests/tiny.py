@@ -61,8 +61,8 @@ def call(folder: Path, *command: str, fails: bool = False, **environment: str) -
 
 
 def stages_run(output: str) -> set[str]:
-    """The stages that `dvc repro` or `dvc exp run` says it ran."""
-    return set(re.findall(r"Running stage '([^']+)'", output))
+    """The stages that `dvc repro`, `dvc exp run` or fanout says it ran."""
+    return set(map("".join, re.findall(r"Running stage '([^']+)'|^\[[ \d]+/\d+\] (\S+): ran", output, re.MULTILINE)))
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -92,11 +92,11 @@ def write_project(folder: Path) -> Path:
 
 
 def run_project(folder: Path) -> str:
-    """Run the whole of it, commit the results, and return what `dvc repro` printed.
+    """Run the whole of it on all cores, commit the results, and return what was printed.
 
     What modules each stage loaded is beside the folder (sitecustomize.py).
     """
-    output = call(folder, "dvc", "repro", PYTHONPATH=str(RECORDER), LOADED=str(loaded(folder)))
+    output = call(folder, "python", "-m", "fanout", PYTHONPATH=str(RECORDER), LOADED=str(loaded(folder)))
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-qm", "results")
     return output
