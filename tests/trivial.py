@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -79,3 +81,15 @@ def state(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "ran")
     kept = (path.relative_to(folder) for path in files if not {".git", ".dvc"} & set(path.relative_to(folder).parts))
     return {str(path): (folder / path).read_bytes() for path in kept}
+
+
+PATIENCE = 120.0  # seconds
+
+
+def wait_for(condition: Callable[[], object], what: str) -> object:
+    """The first true value of a condition."""
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < end, f"{what}: not within {PATIENCE:.0f} seconds"
+        time.sleep(0.1)
+    return value
