@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PLAIN = re.compile(r"[\w\s./@:,=+-]+")  # a command that needs no shell
-PR_SET_PDEATHSIG = 1  # prctl.h
+LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1  # prctl.h; loaded here, not between a fork and its program
 
 
 def imports(folders: Iterable[str]) -> list[str]:
@@ -29,8 +29,11 @@ def imports(folders: Iterable[str]) -> list[str]:
     return sorted(module for module in found if not Path(module.partition(".")[0]).exists())
 
 
-def run(command: str, folder: str, log: str, environment: dict[str, str]) -> None:
-    """Be the command, in a process group of its own, until it exits. What it prints goes to `log`."""
+def run(command: str, shell: list[str], folder: str, log: str, environment: dict[str, str]) -> None:
+    """Be the command, in a process group of its own, until it exits. What it prints goes to `log`.
+
+    shell: what runs the command where it is not `python -m ...`.
+    """
     os.setpgid(0, 0)
     end_with_parent()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -46,15 +49,13 @@ def run(command: str, folder: str, log: str, environment: dict[str, str]) -> Non
         sys.argv = words[2:]
         runpy.run_module(words[2], run_name="__main__", alter_sys=True)
     else:
-        shell = os.environ.get("SHELL") or "/bin/sh"
-        plain = {"bash": ["--noprofile", "--norc"], "zsh": ["--no-rcs"]}  # as DVC starts them
-        os.execvp(shell, [shell, *plain.get(Path(shell).name, []), "-c", command])
+        os.execvp(shell[0], shell)
 
 
 def end_with_parent() -> None:
-    """Have the system kill this process when the process that it was forked from ends, where the system can."""
+    """Have the system kill this process when the one that it was forked from ends, where the system can."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def is_this_python(word: str) -> bool:

@@ -22,7 +22,7 @@ class Job:
     """One stage's command."""
 
     name: str  # the stage's address in DVC, such as train@digits-mmvae-0
-    command: str  # its command in dvc.yaml, for any POSIX-free split by shlex
+    command: str  # its command in dvc.yaml, from the repository's folder
     gpu: bool  # dvc.yaml marks it with meta: {gpu: true}; wants a GPU where there is one
     inputs: Mapping[str, str] = field(default_factory=dict, compare=False)  # path: md5, of every file it depends on
     outputs: tuple[str, ...] = ()  # paths of its outputs

@@ -19,6 +19,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 
+import dvc.stage.run
+
 import stages
 from fanout import forks, machine
 from fanout.jobs import Done, Job
@@ -75,7 +77,8 @@ class Executor:
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
         try:
-            process = self._start(job.command, str(Path.cwd()), str(log), environment)
+            shell = dvc.stage.run._make_cmd(dvc.stage.run.get_executable(), job.command)
+            process = self._start(job.command, shell, str(Path.cwd()), str(log), environment)
             wait([process.sentinel])
             with self._guard:  # starting another one looks at all that have ended, too
                 process.join()

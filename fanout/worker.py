@@ -4,7 +4,6 @@
 processor.
 """
 
-import ctypes
 import os
 import shutil
 import signal
@@ -19,13 +18,12 @@ from pathlib import Path
 from typing import IO, Self
 
 from fanout import machine
-from fanout.forks import PLAIN
+from fanout.forks import PLAIN, end_with_parent
 
 LEASE = Path(".dvc/tmp/fanout/leader")
 RENEW_EVERY, PATIENCE = 10.0, 120.0  # seconds
 LOOK_EVERY = 1.0
 PARENT = os.getppid()  # read before the long imports: it may be gone when they are done
-LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1  # prctl.h
 STOPPED = 128 + signal.SIGTERM  # exit status of a command that was stopped
 
 
@@ -102,7 +100,7 @@ def run(name: str, command: str, output: IO, unwanted: Callable[[], bool]) -> in
         stderr=subprocess.STDOUT,
         env=os.environ | {"PATH": path, "DVC_ROOT": str(Path.cwd()), "DVC_STAGE": name},
         start_new_session=True,
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        preexec_fn=end_with_parent,
     )
     try:
         while not unwanted():
@@ -112,11 +110,6 @@ def run(name: str, command: str, output: IO, unwanted: Callable[[], bool]) -> in
         return STOPPED
     finally:
         _stop(process)
-
-
-def _end_with_parent() -> None:
-    """In the command's process: have the system kill it when this one is killed."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _stop(process: subprocess.Popen, grace: float = 10.0) -> None:

@@ -17,7 +17,7 @@ from mmvae import params, registry
 if os.environ.pop("PYTHONSAFEPATH", None):  # under it the installed project would run, not the copy in this folder
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
-SHELLS = ("bash", "csh", "dash", "fish", "ksh", "sh", "tcsh", "zsh")
+SHELLS = ("bash", "csh", "dash", "fish", "ksh", "sh", "tcsh", "zsh")  # some stay between DVC and a stage
 WATCH_EVERY = 0.5  # seconds
 
 
