@@ -54,24 +54,28 @@ def run(main: Callable[[], None]) -> None:
 
     A stage that DVC started ends when DVC ends. Otherwise it would go on and write beside the next one.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    stopped: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as in a shell's background jobs
+            signal.signal(number, stop)
     if DVC:
         threading.Thread(target=_end_with_dvc, daemon=True).start()
     try:
         main()
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. The same command goes on, or starts the stage again.")
-    except (ValueError, RuntimeError, OSError) as error:
-        if not type(error).__module__.startswith("mmvae"):
-            raise
-        sys.exit(f"{type(error).__name__}: {error}")
+    except BaseException as error:
+        if stopped or isinstance(error, KeyboardInterrupt):  # also where a library in C has made another error of it
+            sys.exit("Interrupted. The same command goes on, or starts the stage again.")
+        if isinstance(error, ValueError | RuntimeError | OSError) and type(error).__module__.startswith("mmvae"):
+            sys.exit(f"{type(error).__name__}: {error}")
+        raise
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)  # all is written; Python's own end is not to be interrupted in Python
-
-
-def _terminated(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _end_with_dvc() -> None:

@@ -234,14 +234,14 @@ def test_200_stages_on_8_workers(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_tiny_pipeline(finished_project, tmp_path, monkeypatch):
-    """Fanout has run all of it. DVC runs every kind of stage, from before there were results, and gives the order."""
+    """Fanout has run all of it. DVC runs a part, from before there were results, and gives the order."""
     folder, output = finished_project
     assert " ran; " in output
     assert "Traceback" not in (folder / ".dvc/tmp/fanout/train@digits-mmvae-0.log").read_text()
     call(tmp_path, "git", "clone", "-q", str(folder), "project")
     project = tmp_path / "project"
     call(project, "git", "checkout", "-q", "HEAD~1")
-    call(project, "dvc", "repro", "figure4_samples@digits", "evaluate@digits-mmvae-0", "caption_examples")
+    call(project, "dvc", "repro", "figure4_samples@digits", "evaluate@digits-mmvae-0")
     found, whole = snapshot(project), snapshot(folder)
     made, every = (yaml.safe_load(files.pop("dvc.lock"))["stages"] for files in (found, whole))
     assert {"plots/digits/figure4_prior_samples.png", "data/evaluations/digits/mmvae_0.csv"} < set(found)

@@ -1,14 +1,19 @@
 """What people met in their first week with other projects: pages and errors (rows 9, 12 and 13)."""
 
+import argparse
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pages
 import pytest
 from conftest import ROOT
 from tiny import call, snapshot
+
+from fanout.jobs import Job
+from fanout.local import Executor
 
 
 @pytest.mark.parametrize(
@@ -117,21 +122,31 @@ EXTENSIONS = {  # what was written -> files and changes of files, and the line t
 }
 
 
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    """Starts stages of any copy of the project without their imports' seconds."""
+    with Executor(argparse.Namespace(jobs=1, gpus=None)) as one:
+        yield one
+
+
 @pytest.mark.parametrize("what", EXTENSIONS)
-def test_row_12_who_extends_the_project_is_told_where(what, original, tmp_path, fault):
+def test_row_12_who_extends_the_project_is_told_where(what, original, executor, tmp_path, monkeypatch, fault):
     changes, message = EXTENSIONS[what]
     folder = shutil.copytree(original, tmp_path / "project")
     for name, *change in changes:
         text = (folder / name).read_text().replace(*change, 1) if change[1:] else change[0]
         (folder / name).write_text(text)
+    monkeypatch.chdir(folder)
     with fault("extensions: " + what):
         for stage in ("code_hashes", "check_params"):
-            done = subprocess.run([sys.executable, "-m", f"stages.{stage}"], cwd=folder, capture_output=True, text=True)
-            if done.returncode:
+            log = tmp_path / stage
+            status = executor.submit(Job(stage, f"python -m stages.{stage}", False), log).result().status
+            if status:
                 break
-        assert done.returncode == 1
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert re.search(f"^(ParamsError|UnknownName|UnusableFile): .*{message}", done.stderr)
+        printed = log.read_text()
+        assert status == 1
+        assert printed.count("\n") == 1, printed
+        assert re.search(f"^(ParamsError|UnknownName|UnusableFile): .*{message}", printed)
 
 
 def test_row_12_a_file_that_python_reads_is_read(original, tmp_path, fault):

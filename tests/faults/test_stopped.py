@@ -73,6 +73,27 @@ def test_a_stage_stopped_at_random_moments(name, stage_server, finished, work, f
     assert not list(work.glob(".checkpoints/*.safetensors"))
 
 
+SWALLOWED = """
+import os, signal, stages
+def main():
+    try:
+        os.kill(os.getpid(), signal.{name})
+    except KeyboardInterrupt as error:
+        raise ValueError("of a library in C") from error
+stages.run(main)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interruption_of_which_a_library_makes_another_error(name, fault):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with fault("interruption: in a library in C"):
+        command = [sys.executable, "-c", SWALLOWED.format(name=name)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.splitlines()) == (1, [INTERRUPTED])
+
+
+INTERRUPTED = "Interrupted. The same command goes on, or starts the stage again."
 PARENT = """
 import subprocess, sys, time, stages
 stages.WATCH_EVERY = 0.1
