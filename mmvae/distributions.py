@@ -99,12 +99,11 @@ def normal_from_log_variance(loc: Tensor, log_variance: Tensor, minimum: float) 
     return Normal(loc, (log_variance.clamp(max=LARGEST_LOG_VARIANCE).exp() + minimum).sqrt())
 
 
-def product_of_experts(experts: list[Normal], prior: Normal) -> Normal:
-    """The normalised product of Gaussian experts and a Gaussian prior expert (Wu and Goodman 2018, section 2.1).
+def product_of_experts(members: list[Normal]) -> Normal:
+    """The normalised product of Gaussian experts, of which the prior may be one (Wu and Goodman 2018, section 2.1).
 
     Precisions add; the mean is the precision-weighted mean.
     """
-    members = [prior, *experts]
     precisions = [member.scale**-2 for member in members]
     precision = sum(precisions)
     loc = sum(member.loc * p for member, p in zip(members, precisions, strict=True)) / precision

@@ -85,6 +85,28 @@ class ImageOptions(Section):
         return LaplaceLikelihood(self.likelihood_scale) if self.likelihood == "laplace" else BernoulliLikelihood()
 
 
+class TwoHeads(nn.Module):
+    """What every kind's encoder is: `features` of an input, and two heads of D latents, `loc` and `scale_logits`."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer: (B, ...)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, ...) -> location and scale logits, (B, D) each."""
+        h = self.features(x)
+        return self.loc(h).flatten(1), self.scale_logits(h).flatten(1)
+
+    def behead(self) -> int:
+        """Take both heads away; how many features there are."""
+        size = self.loc.weight[0].numel()
+        self.loc = self.scale_logits = None
+        return size
+
+    def leave_decoder(self) -> None:
+        """Take away what a decoder alone uses of this encoder, which has none."""
+
+
 class Modality(nn.Module):
     """Encoder, decoder and likelihood of one modality, whose values have `shape`.
 

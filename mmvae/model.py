@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from mmvae import registry
-from mmvae.distributions import Family, Mixture
+from mmvae.distributions import Family, Mixture, Normal, draws, normal_from_log_variance
 from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
 from mmvae.params import Section, check, whole
 
 Inputs = dict[str, Tensor]
+LARGEST_LOG_VARIANCE = 8.0  # of a Gaussian expert; the smallest is minus this
 CACHED_ROWS = {"cpu": 256, "cuda": 65536}
 
 
@@ -48,13 +49,13 @@ class ModelConfig:
         return asdict(self)
 
 
-def _modalities(config: ModelConfig) -> nn.ModuleDict:
+def modalities(config: ModelConfig, latents: int) -> nn.ModuleDict:
     """Every modality, from its kind; a scaling that is not set makes up for the difference in numbers of values."""
     modules = {}
     for name, kind in config.kinds.items():
         found = registry.find("kinds", kind)
         options = check(found.Options, config.networks.get(kind, {}), f"networks.{kind}")
-        modules[name] = found.modality(config.latents, options)
+        modules[name] = found.modality(latents, options)
     sizes = {name: math.prod(module.shape) for name, module in modules.items() if module.scaling is None}
     for name, size in sizes.items():
         modules[name].scaling = max(sizes.values()) / size
@@ -67,8 +68,16 @@ class MultimodalVAE(nn.Module, ABC):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.modalities = _modalities(config)
+        self.modalities = modalities(config, self.width())
         self.to(memory_format=torch.channels_last)
+
+    def width(self) -> int:
+        """Latents of one modality's encoder and decoder: D, if they all share all."""
+        return self.config.latents
+
+    def view(self, name: str, z: Tensor) -> Tensor:
+        """The latents that a modality's decoder sees: (..., D) -> (..., width)."""
+        return z
 
     @abstractmethod
     def prior(self) -> Family:
@@ -92,23 +101,43 @@ class MultimodalVAE(nn.Module, ABC):
         """The posterior given the modalities of these experts, (B, D) each."""
         return Mixture.of(experts)
 
+    def experts(self, x: Inputs) -> dict[str, Family]:
+        """The expert of every modality of x."""
+        return {name: self.expert(name, value) for name, value in x.items()}
+
     def posterior(self, x: Inputs) -> Mixture:
         """q(z | x) given any subset of the modalities."""
-        return self.combine({name: self.expert(name, value) for name, value in x.items()})
+        return self.combine(self.experts(x))
+
+    def sample(self, x: Inputs, generator: torch.Generator) -> Tensor:
+        """One draw from q(z | x): (B, D)."""
+        return self.posterior(x).sample_one(generator)
+
+    def mean(self, x: Inputs) -> Tensor:
+        """The mean of q(z | x): (B, D)."""
+        return self.posterior(x).experts.loc.mean(0)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draws from p(z): (count, D)."""
+        return draws(self.prior(), count, generator)
 
     def decode(self, name: str, z: Tensor) -> Tensor:
         """Predicted mean pixels or features, or the most probable words: (N, D) -> (N, ...)."""
-        return self.modalities[name].decode(z)
+        return self.modalities[name].decode(self.view(name, z))
+
+    def log_likelihood(self, x: Inputs, z: Tensor) -> Tensor:
+        """The sum of scaled log p(x_m | z), row by row: x (N, ...), z (N, D) -> (N,)."""
+        modalities = self.modalities
+        return sum(modalities[n].scaling * modalities[n].log_likelihood(self.view(n, z), x[n]) for n in x)
 
     def log_joint(self, x: Inputs, z: Tensor) -> Tensor:
         """log p(z) + sum of scaled log p(x_m | z), row by row: x (N, ...), z (N, D) -> (N,)."""
-        likelihoods = [self.modalities[name].scaling * self.modalities[name].log_likelihood(z, x[name]) for name in x]
-        return self.prior().log_prob(z) + sum(likelihoods)
+        return self.prior().log_prob(z) + self.log_likelihood(x, z)
 
     def scores(self, x: Inputs, z: Tensor) -> Inputs:
         """Unscaled log p(x_m | z) of each modality, without gradient: z (S, B, D) -> (S, B) each."""
         rows = CACHED_ROWS[z.device.type]
-        return {name: self.modalities[name].score(z, value, rows) for name, value in x.items()}
+        return {name: self.modalities[name].score(self.view(name, z), value, rows) for name, value in x.items()}
 
     @torch.no_grad()
     def log_weights(self, x: Inputs, z: Tensor, posterior: Mixture, dtype: torch.dtype | None = None) -> Tensor:
@@ -120,6 +149,22 @@ class MultimodalVAE(nn.Module, ABC):
             scores = self.scores(x, z.flatten(0, 1))
         scaled = sum(self.modalities[name].scaling * score for name, score in scores.items())
         return scaled.unflatten(0, z.shape[:2]) + self.prior().log_prob(z) - posterior.log_prob(z)
+
+
+class GaussianVAE(MultimodalVAE):
+    """Gaussian experts, and N(0, I) as the prior."""
+
+    def prior(self) -> Family:
+        like = next(self.parameters())
+        return Normal(like.new_zeros(self.config.latents), like.new_ones(self.config.latents))
+
+    def expert(self, name: str, x: Tensor) -> Family:
+        return gaussian(*self.modalities[name].encoder(x))
+
+
+def gaussian(loc: Tensor, log_variance: Tensor) -> Normal:
+    """An expert whose variance is bounded both ways: its KL to another would explode without."""
+    return normal_from_log_variance(loc, log_variance.clamp(-LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE), minimum=0.0)
 
 
 def build(config: ModelConfig) -> MultimodalVAE:

@@ -16,6 +16,7 @@ FOLDERS = {
     "datasets": "data set",
     "metrics.digits": "metric of digit sets",
     "metrics.captions": "metric of caption sets",
+    "metrics.systems": "metric of Figure 2",
 }
 PARTS = {  # what a file holds; docs/architecture.md says what each part is
     "kinds": ("STORED", "Options", "modality"),
@@ -23,6 +24,7 @@ PARTS = {  # what a file holds; docs/architecture.md says what each part is
     "datasets": ("FAMILY", "MODALITIES"),
     "metrics.digits": ("measure",),
     "metrics.captions": ("measure",),
+    "metrics.systems": ("measure",),
 }
 OF_FAMILY = {  # and a data set, by its FAMILY
     "digits": ("read_raw",),

@@ -14,6 +14,7 @@ from mmvae.files import atomic
 from stages import run
 
 STAGES = Path(__file__).parent
+SYSTEMS = "metrics.systems"  # which `evaluate_system` measures too
 
 
 def modules(content: dict) -> dict[str, list[str]]:
@@ -21,10 +22,10 @@ def modules(content: dict) -> dict[str, list[str]]:
     found = {"check_params.txt": ["stages.check_params"]}
     for data_set in (*content["digit_sets"], *content["caption_sets"]):
         metrics = f"metrics.{registry.find('datasets', data_set).FAMILY}"
-        measured = [f"mmvae.{metrics}.{name}" for name in registry.names(metrics)]
+        measured = {"evaluate": [metrics], "evaluate_captions": [metrics], "evaluate_system": [metrics, SYSTEMS]}
         for stage in sorted(path.stem for path in STAGES.glob("[!_]*.py")):
-            own = [f"stages.{stage}", f"mmvae.datasets.{data_set}"]
-            found[f"{data_set}/{stage}.txt"] = own + (measured if "evaluate" in stage else [])
+            named = [f"mmvae.{folder}.{name}" for folder in measured.get(stage, []) for name in registry.names(folder)]
+            found[f"{data_set}/{stage}.txt"] = [f"stages.{stage}", f"mmvae.datasets.{data_set}", *named]
         for name, one in runs.of_set(content, data_set).items():
             found[f"{data_set}/runs/{name}.txt"] = one.modules
     return found

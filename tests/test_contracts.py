@@ -225,6 +225,7 @@ ASKED = {
     "datasets": lambda: prepared("nothing", torch.device("cpu")),
     "metrics.digits": lambda: registry.find("metrics.digits", "nothing"),
     "metrics.captions": lambda: registry.find("metrics.captions", "nothing"),
+    "metrics.systems": lambda: registry.find("metrics.systems", "nothing"),
 }
 
 

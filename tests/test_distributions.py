@@ -77,7 +77,7 @@ def test_product_of_experts_is_the_normalised_product_of_densities():
     z = torch.linspace(-20, 20, 200_001, dtype=torch.float64)
     log_product = sum(expert.log_prob(z.view(-1, 1, 1)) for expert in [prior, *experts])[:, 0]
     normalised = log_product.exp() / torch.trapezoid(log_product.exp(), z)
-    product = product_of_experts(experts, prior)
+    product = product_of_experts([prior, *experts])
     torch.testing.assert_close(product.log_prob(z.view(-1, 1, 1))[:, 0].exp(), normalised)
 
 
@@ -86,7 +86,7 @@ def test_no_log_variance_breaks_a_product_or_its_gradient(log_variance):
     """While MVAE's KL has next to no weight they were seen from -58 to 141; exp ends at 88 in float32."""
     given, loc = torch.tensor([log_variance], requires_grad=True), torch.tensor([3.0], requires_grad=True)
     expert, prior = normal_from_log_variance(loc, given, minimum=1e-8), Normal(torch.zeros(1), torch.ones(1))
-    product = product_of_experts([expert], prior)
+    product = product_of_experts([prior, expert])
     (product.loc + product.scale + product.kl(prior) + expert.kl(prior)).sum().backward()
     assert given.grad.isfinite() and loc.grad.isfinite()
     weight = 1 / (1 + math.exp(min(log_variance, 80)) + 1e-8)

@@ -13,9 +13,16 @@ from mmvae.distributions import Mixture, Normal
 from mmvae.evaluation import classifiers, generation
 from mmvae.evaluation.labelled import DigitSettings, DigitTest
 from mmvae.metrics.digits import coherence, latent_accuracy, likelihood
+from mmvae.model import MultimodalVAE
 
 
-class Digits(nn.Module):
+class Sampled:
+    """What a model makes of its posterior and prior."""
+
+    sample, mean, draw = MultimodalVAE.sample, MultimodalVAE.mean, MultimodalVAE.draw
+
+
+class Digits(Sampled, nn.Module):
     """Latents and images are a digit: z = digit, an image is constant digit / 10; `plates` add one to it."""
 
     def __init__(self, *names: str):

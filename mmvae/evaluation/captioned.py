@@ -10,7 +10,6 @@ from torch import Tensor
 from mmvae.data import text
 from mmvae.data.pairs import Pairs
 from mmvae.data.prepared import CAPTIONS
-from mmvae.distributions import draws
 from mmvae.evaluation.correlation import Judges
 from mmvae.evaluation.extractor import Extractor, of_pixels
 from mmvae.model import MultimodalVAE
@@ -42,8 +41,8 @@ def generate(model: MultimodalVAE, pairs: Pairs, joint_samples: int, generator: 
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         x = pairs.batch(slice(start, start + PAIRS_AT_ONCE))
         for view, given in views.items():
-            _decode(model, model.posterior({name: x[name] for name in given}).sample_one(generator), made[view])
-    for part in draws(model.prior(), joint_samples, generator).split(PAIRS_AT_ONCE):
+            _decode(model, model.sample({name: x[name] for name in given}, generator), made[view])
+    for part in model.draw(joint_samples, generator).split(PAIRS_AT_ONCE):
         _decode(model, part, made[JOINT])
     return {view: {name: torch.cat(parts) for name, parts in of.items()} for view, of in made.items()}
 

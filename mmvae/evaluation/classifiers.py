@@ -63,9 +63,13 @@ class Strong(nn.Module):
             nn.Linear(128 * (size // 8) ** 2, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)
         )
 
+    def penultimate(self, x: Tensor) -> Tensor:
+        """Pixels in [0, 1], (B, C, size, size) -> the layer before the logits, (B, 128)."""
+        return self.output[:-1](self.features(x).flatten(1))
+
     def forward(self, x: Tensor) -> Tensor:
         """Pixels in [0, 1], (B, C, size, size) -> logits (B, 10)."""
-        return self.output(self.features(x).flatten(1))
+        return self.output[-1](self.penultimate(x))
 
 
 KINDS = {LENET: LeNet, STRONG: Strong}

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmvae.distributions import draws
 from mmvae.model import Inputs, MultimodalVAE
 
 
@@ -22,10 +21,10 @@ def from_prior(
     model: MultimodalVAE, count: int, samples: int, generator: torch.Generator
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Predicted means (count, ...) and likelihood samples (count, samples, ...) of the same prior draws."""
-    z = draws(model.prior(), count, generator)
+    z = model.draw(count, generator)
     result = {}
     for name, modality in model.modalities.items():
-        predicted = modality.decoder(z)
+        predicted = modality.decoder(model.view(name, z))
         repeated = predicted[:, None].expand(-1, samples, *predicted.shape[1:])
         drawn = modality.likelihood.sample(repeated, generator)
         result[name] = (_array(modality.likelihood.mode(predicted)), _array(drawn))
@@ -35,7 +34,7 @@ def from_prior(
 @torch.no_grad()
 def across(model: MultimodalVAE, x: Inputs, source: str, generator: torch.Generator) -> dict[str, np.ndarray]:
     """The mean of every modality (n, ...), from one posterior sample given the modality `source`."""
-    z = model.posterior({source: x[source]}).sample_one(generator)
+    z = model.sample({source: x[source]}, generator)
     return {name: _array(model.decode(name, z)) for name in model.modalities}
 
 
@@ -45,7 +44,7 @@ def traverse(model: MultimodalVAE, x: Inputs, source: str, steps: int, reach: fl
 
     `x[source]` (1, ...). Returns predicted means (D, steps, ...) of every modality.
     """
-    centre = model.posterior({source: x[source]}).experts.loc[0, 0]
+    centre = model.mean({source: x[source]})[0]
     offsets = torch.linspace(-reach, reach, steps, dtype=centre.dtype, device=centre.device)
     moves = torch.diag(model.prior().std)[:, None] * offsets[None, :, None]
     z = centre + moves

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mmvae.evaluation.classifiers import Judges
-from mmvae.model import Inputs
+from mmvae.model import Inputs, MultimodalVAE
 from mmvae.params import Section, whole
 
 
@@ -28,3 +30,25 @@ class DigitTest:
     judges: Judges
     settings: DigitSettings
     seed: int
+
+    def on_device(self, z: np.ndarray) -> Tensor:
+        """Latents (n, D) where the values are."""
+        return torch.from_numpy(z).to(next(iter(self.values.values())).device)
+
+
+Views = dict[str, list[str]]  # what latents are called -> the modalities that they are given
+
+
+@torch.no_grad()
+def latents(
+    model: MultimodalVAE, test: DigitTest, views: Views | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """One posterior sample (n, D) of each training and test pair, given each modality alone or as `views` says."""
+    generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
+    views = views or {name: [name] for name in model.modalities}
+
+    def samples(values: Inputs) -> dict[str, np.ndarray]:
+        given = {view: {name: values[name] for name in names} for view, names in views.items()}
+        return {view: model.sample(x, generator).cpu().numpy() for view, x in given.items()}
+
+    return samples(test.training), samples(test.values)

@@ -75,7 +75,7 @@ def grids(
 ) -> Figure:
     """Panels of image grids; `row_labels` and `column_labels` name the rows and columns inside the panels.
 
-    Row labels stand beside the first panel of each row of panels only.
+    Row labels stand beside the first panel of each row of panels only, if it has as many rows.
     """
     largest = [max(mosaic(images).shape[0] / mosaic(images).shape[1] for _, images in row) for row in rows]
     width = 4.2 * len(rows[0]) * scale + (1.1 if row_labels else 0)
@@ -84,6 +84,7 @@ def grids(
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=largest)
     for r, row in enumerate(rows):
         for c, (name, images) in enumerate(row):
-            _show(axes[r, c], images, name, row_labels if c == 0 else None, column_labels)
+            labelled = c == 0 and row_labels is not None and len(row_labels) == len(images)
+            _show(axes[r, c], images, name, row_labels if labelled else None, column_labels)
     figure.suptitle(title, fontsize=13)
     return figure

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmvae.data.text import EXC_INDEX, LENGTH, PAD_INDEX
 from mmvae.layers import FromOnePixel, ToFewChannels
-from mmvae.modality import Modality, Scaling
+from mmvae.modality import Modality, Scaling, TwoHeads
 from mmvae.params import Section, whole
 
 STORED = (np.int32, (LENGTH,))
@@ -56,7 +56,7 @@ class WordEmbedding(nn.Module):
         return functional.linear(h, self.weight, self.bias)
 
 
-class Encoder(nn.Module):
+class Encoder(TwoHeads):
     """Convolutions with batch normalisation and ReLU, then two 4x4 heads of D latents."""
 
     def __init__(self, latents: int, vocabulary: int, channels: int = 32, embedding: int = 128):
@@ -71,10 +71,12 @@ class Encoder(nn.Module):
         self.loc = nn.Conv2d(widths[-1], latents, 4)
         self.scale_logits = nn.Conv2d(widths[-1], latents, 4)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Words (B, T) -> location and scale logits, (B, D) each."""
-        h = self.hidden(self.words(x)[:, None])
-        return self.loc(h).flatten(1), self.scale_logits(h).flatten(1)
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer, (B, widest, 4, 4)."""
+        return self.hidden(self.words(x)[:, None])
+
+    def leave_decoder(self) -> None:
+        self.words.bias = None
 
 
 class Decoder(nn.Module):

@@ -4,14 +4,14 @@ import numpy as np
 from torch import Tensor, nn
 
 from mmvae.layers import FromOnePixel, ToFewChannels
-from mmvae.modality import ImageOptions, Modality
+from mmvae.modality import ImageOptions, Modality, TwoHeads
 from mmvae.params import whole
 
 SHAPE = (3, 32, 32)
 STORED = (np.uint8, SHAPE)
 
 
-class Encoder(nn.Module):
+class Encoder(TwoHeads):
     """Three 4x4 convolutions of stride 2, then two 4x4 heads of D latents."""
 
     def __init__(self, latents: int, channels: int = 32):
@@ -22,10 +22,9 @@ class Encoder(nn.Module):
         self.loc = nn.Conv2d(4 * channels, latents, 4)
         self.scale_logits = nn.Conv2d(4 * channels, latents, 4)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels in [0, 1], (B, 3, 32, 32) -> location and scale logits, (B, D) each."""
-        h = self.conv3(self.conv2(self.conv1(x).relu()).relu()).relu()
-        return self.loc(h).flatten(1), self.scale_logits(h).flatten(1)
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer, (B, 4 * channels, 4, 4)."""
+        return self.conv3(self.conv2(self.conv1(x).relu()).relu()).relu()
 
 
 class Decoder(nn.Module):

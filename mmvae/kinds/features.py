@@ -5,13 +5,13 @@ from itertools import pairwise
 import numpy as np
 from torch import Tensor, nn
 
-from mmvae.modality import LaplaceLikelihood, Modality, Scale, Scaling
+from mmvae.modality import LaplaceLikelihood, Modality, Scale, Scaling, TwoHeads
 from mmvae.params import Section, whole
 
 STORED = (np.float32, (None,))  # any length
 
 
-class Encoder(nn.Module):
+class Encoder(TwoHeads):
     """F -> hidden -> hidden / 2 -> hidden / 4 with ELU, then two heads of D latents."""
 
     def __init__(self, latents: int, features: int = 2048, hidden: int = 1024):
@@ -20,10 +20,9 @@ class Encoder(nn.Module):
         self.loc = nn.Linear(hidden // 4, latents)
         self.scale_logits = nn.Linear(hidden // 4, latents)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, F) -> location and scale logits, (B, D) each."""
-        h = self.hidden(x)
-        return self.loc(h), self.scale_logits(h)
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer, (B, hidden / 4)."""
+        return self.hidden(x)
 
 
 class Decoder(nn.Module):

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor, nn
 
-from mmvae.modality import ImageOptions, Modality
+from mmvae.modality import ImageOptions, Modality, TwoHeads
 from mmvae.params import whole
 
 SHAPE = (1, 28, 28)
@@ -11,7 +11,7 @@ STORED = (np.uint8, SHAPE)
 CLAMP = 1e-6  # the released code keeps the mean inside (0, 1)
 
 
-class Encoder(nn.Module):
+class Encoder(TwoHeads):
     """784 -> hidden -> two heads of D latents."""
 
     def __init__(self, latents: int, hidden: int = 400):
@@ -20,10 +20,9 @@ class Encoder(nn.Module):
         self.loc = nn.Linear(hidden, latents)
         self.scale_logits = nn.Linear(hidden, latents)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels in [0, 1], (B, 1, 28, 28) -> location and scale logits, (B, D) each."""
-        h = self.hidden(x.flatten(1)).relu()
-        return self.loc(h), self.scale_logits(h)
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer, (B, hidden)."""
+        return self.hidden(x.flatten(1)).relu()
 
 
 class Decoder(nn.Module):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from mmvae import objectives
-from mmvae.distributions import Family, Mixture, Normal, normal_from_log_variance, product_of_experts
+from mmvae.distributions import Family, Mixture, normal_from_log_variance, product_of_experts
 from mmvae.losses import Noise, Phase, Setting
-from mmvae.model import Inputs, ModelConfig, MultimodalVAE
+from mmvae.model import GaussianVAE, Inputs, ModelConfig, MultimodalVAE
 from mmvae.objectives import Estimate
 from mmvae.params import Section, check, real
 
@@ -24,16 +24,12 @@ class Options(Section):
     annealing_share: real(0, 1) = 0.4
 
 
-class MVAE(MultimodalVAE):
+class MVAE(GaussianVAE):
     """Gaussian experts and an N(0, I) prior expert, multiplied; or the experts averaged."""
 
     def __init__(self, config: ModelConfig):
         super().__init__(config)
         self.averages = check(Options, config.options).posterior == "moe"
-
-    def prior(self) -> Family:
-        like = next(self.parameters())
-        return Normal(like.new_zeros(self.config.latents), like.new_ones(self.config.latents))
 
     def expert(self, name: str, x: Tensor) -> Family:
         return normal_from_log_variance(*self.modalities[name].encoder(x), minimum=POSTERIOR_VARIANCE_MINIMUM)
@@ -44,7 +40,7 @@ class MVAE(MultimodalVAE):
     def combine(self, experts: dict[str, Family]) -> Mixture:
         if self.averages:
             return super().combine(experts)
-        return Mixture.of({"product": product_of_experts(list(experts.values()), self.prior())})
+        return Mixture.of({"product": product_of_experts([self.prior(), *experts.values()])})
 
 
 MODEL = MVAE
@@ -93,7 +89,7 @@ def subsampled_elbo(
     KLs are in closed form and averaged over experts, which bounds a mixture's from above. A modality's decoder sees
     the particles of all subsets in one call, so that batch normalisation sees all of them together.
     """
-    experts = {name: model.expert(name, value) for name, value in x.items()}
+    experts = model.experts(x)
     posteriors = [model.combine({name: experts[name] for name in names}) for names, _ in noise]
     drawn = [posterior.place(standard)[:, 0] for posterior, (_, standard) in zip(posteriors, noise, strict=True)]
     likelihoods: list[Tensor | float] = [0.0] * len(noise)

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmvae.distributions import draws
 from mmvae.evaluation.classifiers import Judges, predict
 from mmvae.evaluation.labelled import DigitTest
 from mmvae.evaluation.measured import share
@@ -55,10 +54,10 @@ def measure(model: MultimodalVAE, test: DigitTest) -> dict:
     names, labels = list(model.modalities), test.digits
 
     def sample(given: list[str]) -> Tensor:
-        return model.posterior({name: test.values[name] for name in given}).sample_one(generator)
+        return model.sample({name: test.values[name] for name in given}, generator)
 
     with torch.no_grad():
-        drawn = draws(model.prior(), test.settings.joint_samples, generator)
+        drawn = model.draw(test.settings.joint_samples, generator)
         given = {name: sample([name]) for name in names}
         both = sample(names)
         others = {name: sample([n for n in names if n != name]) for name in names} if len(names) > 2 else {}

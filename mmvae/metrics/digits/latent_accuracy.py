@@ -14,11 +14,7 @@ SAMPLES, MEANS = "samples", "means"
 @torch.no_grad()
 def embed(model: MultimodalVAE, x: Inputs, generator: torch.Generator) -> dict[str, np.ndarray]:
     """One posterior sample and the posterior mean of each input: (n, D) each."""
-    posterior = model.posterior(x)
-    return {
-        SAMPLES: posterior.sample_one(generator).cpu().numpy(),
-        MEANS: posterior.experts.loc.mean(0).cpu().numpy(),
-    }
+    return {SAMPLES: model.sample(x, generator).cpu().numpy(), MEANS: model.mean(x).cpu().numpy()}
 
 
 def majority_share(training_labels: np.ndarray, test_labels: np.ndarray) -> Measured:

@@ -20,24 +20,24 @@ from mmvae.evaluation.measured import mean
 from mmvae.model import Inputs, MultimodalVAE
 
 PAIRS_AT_ONCE = {"cpu": 25, "cuda": 250}  # with some thousand samples of each
-ALL = "all"  # the proposal given every modality, where it is not a mixture of those given one
 
 
 def proposals(model: MultimodalVAE, x: Inputs) -> Mixture:
-    """The posteriors given each modality alone, by its name, of which a mixture's posterior given all consists.
+    """The experts of the posterior given all modalities, and the posteriors given each alone that are not among them.
 
-    A product does not, and is another proposal, ALL.
+    An expert that is the posterior given one modality has that modality's name, as in a mixture.
     """
-    joint = model.posterior(x)
-    if len(joint) == len(x):
-        return joint
-    given = {ALL: x} | {name: {name: value} for name, value in x.items()}
-    return Mixture.of({name: _only_expert(model.posterior(part)) for name, part in given.items()})
+    found = _experts(model.posterior(x))
+    for name in x:
+        if name not in found:
+            (found[name],) = _experts(model.posterior({name: x[name]})).values()
+    return Mixture.of(found)
 
 
-def _only_expert(posterior: Mixture) -> Family:
-    """(B, D)."""
-    return type(posterior.experts)(posterior.experts.loc.squeeze(0), posterior.experts.scale.squeeze(0))
+def _experts(posterior: Mixture) -> dict[str, Family]:
+    """By their names, (B, D) each."""
+    locs, scales = posterior.experts.loc, posterior.experts.scale
+    return {name: type(posterior.experts)(locs[i], scales[i]) for i, name in enumerate(posterior.names)}
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _estimates(
     values = {f"from_{n}/{m}": every.of(n).from_mixture(m) for n in names for m in names}
     if len(names) == 1:
         return values
-    both = every.of(ALL) if ALL in every.names else every
+    both = every.of(*model.posterior(x).names)
     budget = samples // len(both.names)
     values["joint"] = both.joint()
     values["joint_scaled"] = both.joint({name: model.modalities[name].scaling for name in names})

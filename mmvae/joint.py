@@ -1,0 +1,82 @@
+"""A posterior given all modalities that is one Gaussian, made by a network; the loss that JMVAE and MVTCAE share.
+
+Shape letters: B batch, D latents, F features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mmvae.distributions import Mixture, Normal
+from mmvae.elbos import SampledElbo, explained, to_prior
+from mmvae.losses import Noise
+from mmvae.model import GaussianVAE, Inputs, ModelConfig, MultimodalVAE, gaussian, modalities
+from mmvae.objectives import Estimate
+
+FUSED = 128  # units of the layer that joins the modalities
+
+
+class Fusion(nn.Module):
+    """The last hidden layers of all encoders, side by side -> one hidden layer -> two heads of D latents."""
+
+    def __init__(self, sizes: Sequence[int], latents: int):
+        super().__init__()
+        self.sizes = list(sizes)
+        self.hidden = nn.Linear(sum(sizes), FUSED)
+        self.loc, self.log_variance = nn.Linear(FUSED, latents), nn.Linear(FUSED, latents)
+
+    def forward(self, features: Sequence[Tensor | None]) -> Normal:
+        """(B, ...) of each modality, or None for zeros -> (B, D)."""
+        given = next(part for part in features if part is not None)
+        parts = [
+            given.new_zeros(len(given), size) if part is None else part.flatten(1)
+            for part, size in zip(features, self.sizes, strict=True)
+        ]
+        h = self.hidden(torch.cat(parts, 1)).relu()
+        return gaussian(self.loc(h), self.log_variance(h))
+
+
+class JointEncoderVAE(GaussianVAE):
+    """An encoder of all modalities together beside those of each, with copies of their networks (Suzuki et al. 2017).
+
+    Given some of three or more modalities, their own experts are averaged.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        copies = {name: made.encoder for name, made in modalities(config, config.latents).items()}
+        for encoder in copies.values():
+            encoder.leave_decoder()
+        self.joint_encoders, sizes = nn.ModuleDict(copies), [encoder.behead() for encoder in copies.values()]
+        self.fusion = Fusion(sizes, config.latents)
+        self.to(memory_format=torch.channels_last)
+
+    def experts_given(self, names: Sequence[str]) -> int:
+        return 1 if len(names) == len(self.modalities) else len(names)
+
+    def posterior(self, x: Inputs) -> Mixture:
+        if len(x) < len(self.modalities):
+            return super().posterior(x)
+        return Mixture.of(
+            {"joint": self.fusion([made.features(x[name]) for name, made in self.joint_encoders.items()])}
+        )
+
+
+@dataclass(frozen=True)
+class JointElbo(SampledElbo):
+    """likelihood E_q[log p(x | z)] - prior KL(q || p) - experts sum_m KL(q || q_m), q the posterior given all."""
+
+    likelihood: float
+    prior: float
+    experts: float
+
+    def __call__(self, model: MultimodalVAE, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
+        posterior = model.posterior(x)
+        likelihood, kl = explained(model, x, posterior, noise[0][1])[0], to_prior(model, posterior)[0]
+        surrogate = self.likelihood * likelihood - self.prior * kl
+        if self.experts:
+            apart = sum(posterior.experts.kl(expert).sum(-1)[0] for expert in model.experts(x).values())
+            surrogate = surrogate - self.experts * apart
+        return Estimate.of_all(likelihood - kl, surrogate.sum())

@@ -1,0 +1,18 @@
+"""Is it one space? Probes of digits trained on latents of one modality and tested on another's (Ngiam et al. 2011)."""
+
+from itertools import permutations
+
+from mmvae.evaluation.labelled import DigitTest, latents
+from mmvae.evaluation.measured import share
+from mmvae.evaluation.probes import fit_probe
+from mmvae.model import MultimodalVAE
+
+
+def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+    """<a>_to_<b>: test accuracy of a probe of samples given a, on samples given b; <a>: on samples given a."""
+    training, held_out = latents(model, test)
+    probes = {name: fit_probe(z, test.training_digits) for name, z in training.items()}
+    result = {name: share(probes[name].predict(held_out[name]) == test.digits) for name in probes}
+    for a, b in permutations(probes, 2):
+        result[f"{a}_to_{b}"] = share(probes[a].predict(held_out[b]) == test.digits)
+    return result

@@ -1,0 +1,35 @@
+"""MoPoE: a mixture of the products of experts of all subsets of modalities (Sutter, Daunhawer and Vogt 2021).
+
+Its authors decode each example from one subset; here every subset's particle is decoded, which has the same mean.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from mmvae.distributions import Family, Mixture, product_of_experts
+from mmvae.model import GaussianVAE
+from mmvae.models import bivcca
+
+Options, phases = bivcca.Options, bivcca.phases
+
+
+def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """All non-empty subsets, the smaller ones first."""
+    return [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
+
+
+class MoPoE(GaussianVAE):
+    """The prior is an expert in the product of all modalities only, as in its authors' code."""
+
+    def experts_given(self, names: Sequence[str]) -> int:
+        return len(subsets(names))
+
+    def combine(self, experts: dict[str, Family]) -> Mixture:
+        products = {}
+        for names in subsets(list(experts)):
+            prior = [self.prior()] if len(names) == len(self.modalities) else []
+            products["_".join(names)] = product_of_experts([experts[name] for name in names] + prior)
+        return Mixture.of(products)
+
+
+MODEL = MoPoE

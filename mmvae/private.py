@@ -1,0 +1,49 @@
+"""Latents of which some are shared and some belong to one modality: z = [u, w_1, ..., w_M].
+
+A posterior given some modalities has the prior in the private latents of the others, and is an ordinary mixture over
+all D latents. A decoder sees u and its own modality's w.
+"""
+
+import torch
+from torch import Tensor
+
+from mmvae.distributions import Family
+from mmvae.model import ModelConfig, MultimodalVAE
+from mmvae.params import ParamsError
+
+
+class PrivateVAE(MultimodalVAE):
+    """What models with private latents share; `shared` is the number of the others."""
+
+    def __init__(self, config: ModelConfig):
+        number = len(config.kinds)
+        given = config.options.get("private")
+        self.own = config.latents // (2 * number) if given is None else given
+        self.shared = config.latents - number * self.own
+        if self.shared < 1:
+            raise ParamsError(f"private is {self.own}: {number} modalities leave no shared latents of {config.latents}")
+        super().__init__(config)
+
+    def width(self) -> int:
+        return self.shared + self.own
+
+    def parts(self) -> dict[str, slice]:
+        """Where the latents of each modality's own are."""
+        starts = {name: self.shared + i * self.own for i, name in enumerate(self.config.kinds)}
+        return {name: slice(start, start + self.own) for name, start in starts.items()}
+
+    def view(self, name: str, z: Tensor) -> Tensor:
+        return torch.cat([z[..., : self.shared], z[..., self.parts()[name]]], -1)
+
+    def joined(self, shared: Family, own: dict[str, Family], absent: Family) -> Family:
+        """One distribution (B, D) of u (B, shared) and the w of every modality, from `absent` (D,) where not given."""
+        batch, parts = len(shared.loc), self.parts()
+
+        def side_by_side(field: str) -> Tensor:
+            values = [getattr(shared, field)]
+            for name, part in parts.items():
+                given = getattr(own[name], field) if name in own else getattr(absent, field)[part].expand(batch, -1)
+                values.append(given)
+            return torch.cat(values, -1)
+
+        return type(shared)(side_by_side("loc"), side_by_side("scale"))

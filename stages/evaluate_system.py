@@ -1,0 +1,62 @@
+"""Measure one system of Figure 2 on test pairs, and count what a training step costs."""
+
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmvae import model, params, registry, runs
+from mmvae.data.prepared import LabelledPairs
+from mmvae.evaluation import classifiers
+from mmvae.evaluation.labelled import DigitSettings, DigitTest
+from mmvae.evaluation.measured import table
+from mmvae.files import write_table
+from mmvae.losses import Loss
+from mmvae.model import Inputs, MultimodalVAE
+from mmvae.training.device import find_device
+from mmvae.training.run import phases_of
+from stages import arguments, run
+
+FOLDERS = ("metrics.digits", "metrics.systems")
+
+
+def cost(trained: MultimodalVAE, loss: Loss, x: Inputs) -> dict:
+    """parameters: of the model. gflop: 1e9 operations a pair, forwards and backwards, in an update of the batch x."""
+    generator = torch.Generator(next(iter(x.values())).device).manual_seed(0)
+    batch = len(next(iter(x.values())))
+    trained.requires_grad_(True).train()
+    noise = loss.noise(trained, batch, generator)
+    with FlopCounterMode(display=False) as counter:
+        loss(trained, x, noise, torch.ones((), device=generator.device)).surrogate.backward()
+    trained.requires_grad_(False).eval()
+    trained.zero_grad()
+    return {
+        "parameters": sum(parameter.numel() for parameter in trained.parameters()),
+        "gflop": counter.get_total_flops() / batch / 1e9,
+    }
+
+
+def main() -> None:
+    given = arguments("set", "run", "seed")
+    device, content = find_device(), params.load()
+    trained = model.load(Path(f"models/{given.set}/{given.run}/{given.seed}.safetensors"), device)
+    pairs = LabelledPairs(given.set, device)
+    names = tuple(trained.modalities)
+    test = DigitTest(
+        *pairs.first_pass("train", names),
+        *pairs.first_pass("test", names),
+        classifiers.load(f"models/{given.set}/classifiers.safetensors", pairs.kinds, device),
+        params.section(DigitSettings, content, f"evaluate.{given.set}"),
+        given.seed,
+    )
+    measured = {}
+    for folder in FOLDERS:
+        measured |= {name: registry.find(folder, name).measure(trained, test) for name in registry.names(folder)}
+    one = runs.find(content, given.set, given.run)
+    batch = {name: values[: one.train(content)["batch_size"]] for name, values in test.training.items()}
+    measured["cost"] = cost(trained, phases_of(one, content, device)[0].loss, batch)
+    write_table(f"data/evaluations/{given.set}/{given.run}_{given.seed}.csv", table(measured))
+
+
+if __name__ == "__main__":
+    run(main)

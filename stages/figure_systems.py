@@ -1,0 +1,30 @@
+"""Figure 2, measured: the table of all systems and seeds, its cells, what was tried in tuning, and the figure."""
+
+import pandas as pd
+
+from mmvae import params, runs, systems, tables
+from mmvae.figures.grids import save
+from mmvae.figures.systems import figure2
+from mmvae.files import read_table, write_json, write_table
+from stages import arguments, run
+
+
+def main() -> None:
+    name = arguments("set").set
+    content = params.load()
+    figure = params.section(systems.Figure2, content, "figure2")
+    every = tables.gather(name, list(runs.of_set(content, name)), content["seeds"])
+    write_table(f"metrics/{name}/figure2.csv", every)
+    of_runs = every[every["run"] != tables.CLASSIFIERS]
+    report = systems.report(of_runs, figure.lines)
+    write_json(f"metrics/{name}/figure2.json", systems.tracked(report))
+    tried = [read_table(f"data/tuning/{name}/{tuned}.csv") for tuned in figure.tried()]
+    write_table(f"metrics/{name}/tuning.csv", pd.concat(tried).reset_index(drop=True))
+    gflop = of_runs[of_runs["metric"] == "cost.gflop"].groupby("run")["value"].mean()
+    seeds = len(content["seeds"])
+    title = f"{name}: every system, mean of {seeds} {'seed' if seeds == 1 else 'seeds'}, 95 % intervals over test pairs"
+    save(f"plots/{name}/figure2.png", figure2(report, gflop.to_dict(), title))
+
+
+if __name__ == "__main__":
+    run(main)

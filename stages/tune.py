@@ -1,0 +1,66 @@
+"""Train one system of Figure 2 with each value of its own parameter, and judge it on validation pairs."""
+
+from itertools import permutations
+
+import pandas as pd
+import torch
+
+from mmvae import model, params, runs
+from mmvae.data.prepared import LabelledPairs
+from mmvae.evaluation import classifiers
+from mmvae.evaluation.labelled import DigitSettings, DigitTest
+from mmvae.files import write_table
+from mmvae.metrics.digits.coherence import see
+from mmvae.metrics.systems import cross_error
+from mmvae.runs import Run
+from mmvae.systems import Figure2, replaced
+from mmvae.training.device import find_device
+from mmvae.training.loop import Budget, train
+from mmvae.training.run import model_config, phases_of
+from stages import arguments, run
+
+
+def trained_run(one: Run, content: dict, pairs: LabelledPairs, seed: int) -> model.MultimodalVAE:
+    """The run's model, trained from this seed, in memory alone."""
+    training, validation = (pairs.split(split, tuple(one.kinds)) for split in ("train", "validation"))
+    budget = params.check(Budget, one.train(content), f"train.{one.data_set}")
+    torch.manual_seed(seed)
+    made = model.build(model_config(one, content, pairs)).to(pairs.device)
+    train(made, phases_of(one, content, pairs.device), training, validation, budget, seed, title=one.name)
+    return made.eval().requires_grad_(False)
+
+
+def across(made: model.MultimodalVAE, test: DigitTest) -> dict[str, float]:
+    """Cross coherence under the strong classifiers, and the mean absolute error, each a mean over directions."""
+    generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
+    seen = {
+        name: see(made, made.sample({name: values}, generator), test.judges)[classifiers.STRONG]
+        for name, values in test.values.items()
+    }
+    right = [(seen[a][b] == test.digits).mean() for a, b in permutations(seen, 2)]
+    errors = [cross_error.measure(made, test)[f"{a}_to_{b}"].value for a, b in permutations(seen, 2)]
+    return {"cross": sum(right) / len(right), "error": sum(errors) / len(errors)}
+
+
+def main() -> None:
+    given = arguments("set", "run")
+    device, content = find_device(), params.load()
+    pairs = LabelledPairs(given.set, device)
+    figure = params.section(Figure2, content, "figure2")
+    test = DigitTest(
+        *pairs.first_pass("train"),
+        *pairs.first_pass("validation"),
+        classifiers.load(f"models/{given.set}/classifiers.safetensors", pairs.kinds, device),
+        params.section(DigitSettings, content, f"evaluate.{given.set}"),
+        figure.tuning_seed,
+    )
+    one, rows = runs.find(content, given.set, given.run), []
+    option, values = figure.tried()[given.run]
+    for value in values:
+        made = trained_run(replaced(one, option, value), content, pairs, figure.tuning_seed)
+        rows.append({"run": given.run, "option": option, "value": value} | across(made, test))
+    write_table(f"data/tuning/{given.set}/{given.run}.csv", pd.DataFrame(rows))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,241 @@
+"""The measurements of Figure 2 on models whose answers are known, and its cells and ticks."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import ROOT
+from scipy.linalg import sqrtm
+from torch import nn
+
+from mmvae import params, runs, schema, systems
+from mmvae.evaluation import classifiers
+from mmvae.evaluation.labelled import DigitSettings, DigitTest
+from mmvae.metrics.systems import cross_error, fitted, frechet, origin, private, style, synergy, transfer
+
+N, LINES = 400, systems.Lines(transfer=0.5, style=0.3, joint=0.1, entropy=2.0, cross=0.1)
+STUDY = ROOT / "studies" / "figure2"
+
+
+class Codes:
+    """Inputs (n, 6) are latents; modality b's turned by a matrix; images are latents as pixels."""
+
+    def __init__(self, turned=None):
+        self.modalities, self.turned = {"a": None, "b": None}, torch.eye(6) if turned is None else turned
+
+    def sample(self, x, generator):
+        parts = [values.flatten(1) @ self.turned if name == "b" else values.flatten(1) for name, values in x.items()]
+        return sum(parts) / len(parts)
+
+    def draw(self, count, generator):
+        return torch.randn(count, 6, generator=generator)
+
+    def decode(self, name, z):
+        return z.view(-1, 1, 2, 3)
+
+
+class Reader(nn.Module):
+    """Logits of ten digits, by the first latents, which tell them apart in LABELLED."""
+
+    def penultimate(self, images):
+        return images.flatten(1)
+
+    def forward(self, images):
+        return -((images.flatten(1)[:, None] - CENTRES) ** 2).sum(-1)
+
+
+CENTRES = 4 * torch.randn(10, 6, generator=torch.Generator().manual_seed(1))
+
+
+def labelled(shift: float = 0.0) -> DigitTest:
+    """Latents near the centre of their digit, the same for both modalities; of b moved by `shift`."""
+    generator = torch.Generator().manual_seed(0)
+    digits = np.arange(N) % 10
+    made = []
+    for _ in range(2):
+        z = CENTRES[digits] + 0.3 * torch.randn(N, 6, generator=generator)
+        made.append({"a": z.view(N, 1, 2, 3), "b": (z + shift).view(N, 1, 2, 3)})
+    judges = {kind: {"a": Reader(), "b": Reader()} for kind in classifiers.KINDS}
+    settings = DigitSettings(joint_samples=200, likelihood_samples=2, likelihood_pairs=2)
+    return DigitTest(made[0], digits, made[1], digits, judges, settings, seed=0)
+
+
+def test_a_probe_carries_over_between_equal_codes_and_not_between_turned_ones():
+    one = transfer.measure(Codes(), labelled())
+    assert one["a_to_b"] == one["a"] == one["b"] and one["a"].value > 0.98
+    turned = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(2)))[0]
+    two = transfer.measure(Codes(turned), labelled())
+    assert two["b"].value > 0.98 and two["a_to_b"].value < 0.5
+
+
+def test_the_origin_of_a_code_is_told_only_where_modalities_differ():
+    assert origin.measure(Codes(), labelled())["accuracy"].value == 0.5
+    assert origin.measure(Codes(), labelled(shift=30.0))["accuracy"].value == 1
+
+
+def test_style_is_read_from_codes_that_keep_it():
+    measured = style.measure(Codes(), labelled())["brightness"]
+    assert measured["a"] > 0.999  # the mean of the pixels is linear in the latents
+    blind = Codes()
+    blind.sample = lambda x, generator: torch.randn(N, 6, generator=generator)
+    assert style.measure(blind, labelled())["brightness"]["a"] < 0.1
+
+
+def test_colour_is_what_brightness_is_not():
+    images = torch.zeros(2, 3, 4, 4)
+    images[:, 0] = 0.6
+    np.testing.assert_allclose(style.colour(images), [[0.4, -0.2, -0.2]] * 2, atol=1e-6)
+    np.testing.assert_allclose(style.brightness(images), [[0.2]] * 2, atol=1e-6)
+
+
+def test_synergy_is_paired_and_nothing_where_both_say_the_same():
+    measured = synergy.measure(Codes(), labelled())
+    assert measured["probe"].value == 0 and measured["probe"].standard_error == 0
+    half = Codes()  # which from one modality knows half of the digits
+    half.sample = lambda x, generator: (
+        next(iter(x.values())).flatten(1) * (1 if len(x) == 2 else (torch.arange(N) % 2)[:, None])
+    )
+    assert synergy.measure(half, labelled())["image"]["a"].value == pytest.approx(0.45, abs=0.06)
+
+
+def test_the_error_across_modalities_is_the_mean_absolute_difference():
+    measured = cross_error.measure(Codes(), labelled(shift=0.5))
+    assert measured["a_to_b"].value == pytest.approx(0.5, abs=1e-5)
+    assert measured["a_to_a"].value == 0
+
+
+def test_a_fitted_mixture_draws_what_the_codes_are_like_and_sees_no_test_code():
+    test = labelled()
+    measured = fitted.measure(Codes(), test)
+    assert measured["joint"].value == 1 and measured["entropy"]["a"] > 2.2
+    poisoned = replace(test, values={name: torch.full_like(v, torch.nan) for name, v in test.values.items()})
+    assert fitted.measure(Codes(), poisoned) == measured
+
+
+def test_a_fitted_mixture_has_the_mean_and_covariance_of_gaussian_codes():
+    rows = np.random.default_rng(0).multivariate_normal([1, -2], [[2, 0.6], [0.6, 0.5]], 4000)
+    drawn = fitted.fit(rows, seed=0).sample(20_000)[0]
+    np.testing.assert_allclose(drawn.mean(0), rows.mean(0), atol=0.05)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(rows.T), atol=0.08)
+
+
+def test_frechet_distance_against_the_square_root_of_a_matrix():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((200, 5)), rng.standard_normal((300, 5)) @ rng.standard_normal((5, 5)) + 1
+    first, second = np.cov(a.T), np.cov(b.T)
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(first + second - 2 * sqrtm(first @ second).real)
+    assert frechet.frechet(a, b) == pytest.approx(expected, rel=1e-8)
+    assert frechet.frechet(a, a) == pytest.approx(0, abs=1e-8)
+    measured = frechet.measure(Codes(), labelled())
+    assert measured["a_to_b"] == pytest.approx(0, abs=1e-5) and measured["prior"]["a"] > 1
+
+
+def test_private_latents_by_rule(monkeypatch):
+    to_prior = {"a": np.array([5.0, 5.0, 0.1]), "b": np.array([5.0, 0.1, 4.0])}
+    between = {("a", "b"): np.array([1.0, 3.0, 3.0])}
+    monkeypatch.setattr(private, "divergences", lambda model, x: (to_prior, between))
+    model = SimpleNamespace(modalities={"a": None, "b": None})
+    assert private.measure(model, labelled()) == {"latents": {"shared": 1, "a": 1, "b": 1}}
+
+
+# ------------------------------------------------------------------------------------------- cells and ticks
+
+
+def long_table(**changes) -> pd.DataFrame:
+    """One run, of two seeds, above every line by a little."""
+    numbers = {
+        "latent_accuracy.majority": 0.1,
+        "transfer.a": 0.9,
+        "transfer.b": 0.9,
+        "transfer.a_to_b": 0.6,
+        "transfer.b_to_a": 0.6,
+        "style.brightness.a": 0.5,
+        "style.brightness.b": 0.5,
+        "coherence.strong.joint": 0.5,
+        "coherence.strong.joint_by_chance": 0.1,
+        "coherence.strong.entropy.a": 2.2,
+        "coherence.strong.entropy.b": 2.2,
+        "coherence.strong.cross.a_to_b": 0.5,
+        "coherence.strong.cross.b_to_a": 0.5,
+        "synergy.probe": 0.05,
+        "synergy.image.a": 0.05,
+        "synergy.image.b": 0.05,
+        "likelihood.synergy": -3.0,
+    }
+    rows = [
+        {"run": "r", "seed": seed, "metric": name, "value": value, "standard_error": 0.01}
+        for seed in (0, 1)
+        for name, value in (numbers | changes).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def ticks(every):
+    (cells,) = systems.report(every, LINES).values()
+    return {criterion: systems.tick(criterion, numbers) for criterion, numbers in cells.items()}
+
+
+def test_a_system_above_every_line_has_every_tick():
+    assert set(ticks(long_table()).values()) == {True}
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "lost"),
+    [
+        ("transfer.a_to_b", 0.51, systems.FACTORISATION),  # above (0.1 + 0.5 * 0.8), within the interval
+        ("style.brightness.b", 0.2, systems.FACTORISATION),
+        ("coherence.strong.joint", 0.21, systems.JOINT),
+        ("coherence.strong.entropy.a", 1.9, systems.JOINT),
+        ("coherence.strong.cross.b_to_a", 0.21, systems.CROSS),
+        ("synergy.image.b", 0.01, systems.SYNERGY),
+    ],
+)
+def test_a_number_that_is_not_clearly_above_its_line_loses_the_tick(metric, value, lost):
+    assert [criterion for criterion, kept in ticks(long_table(**{metric: value})).items() if not kept] == [lost]
+
+
+def test_one_seed_below_the_line_loses_the_tick():
+    every = long_table()
+    first = (every["metric"] == "coherence.strong.cross.a_to_b") & (every["seed"] == 0)
+    every.loc[first, "value"] = 0.19
+    assert ticks(every)[systems.CROSS] is False
+
+
+def test_synergy_in_nats_is_enough():
+    assert ticks(long_table(**{"synergy.probe": -0.1, "likelihood.synergy": 1.0}))[systems.SYNERGY] is True
+
+
+def test_a_system_without_a_map_has_neither_tick_nor_cross():
+    every = long_table()
+    found = ticks(every[~every["metric"].str.contains("cross|synergy")])
+    assert found[systems.CROSS] is None and found[systems.SYNERGY] is None
+
+
+def test_tuned_values_replace_options_and_networks():
+    content = params.load(STUDY / "params.yaml")
+    run = runs.find(content, "digits", "mmvae")
+    assert systems.replaced(run, "networks.grey.scaling", 8.0).networks(content)["grey"]["scaling"] == 8.0
+    assert systems.replaced(run, "bound", "tight").entry.options == {"bound": "tight"}
+    assert run.entry.options == {"bound": "loose"}
+
+
+def test_the_studys_parameters_are_allowed():
+    content = params.load(STUDY / "params.yaml")
+    figure = params.section(systems.Figure2, content, "figure2")
+    schema.check({key: value for key, value in content.items() if key != "figure2"})
+    for group, of_runs in figure.tuned.items():
+        assert of_runs.keys() <= content["runs"][group].keys()
+
+
+def test_the_parameters_are_those_that_tuning_chose():
+    content, tried = params.load(STUDY / "params.yaml"), pd.read_csv(STUDY / "metrics" / "digits" / "tuning.csv")
+    every = {run: entry for group in content["runs"].values() for run, entry in group.items()}
+    for run, rows in tried.groupby("run"):
+        option, best = rows.loc[rows["cross"].idxmax(), ["option", "value"]]
+        used = every[run]
+        for key in option.split("."):
+            used = used.get(key, {})
+        assert used == pytest.approx(best), f"{run}: {option}"
