@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mmvae.distributions import Mixture, Normal
+from mmvae.distributions import Family, Mixture, Normal
 from mmvae.elbos import SampledElbo, explained, to_prior
 from mmvae.losses import Noise
 from mmvae.model import GaussianVAE, Inputs, ModelConfig, MultimodalVAE, gaussian, modalities
@@ -73,10 +73,14 @@ class JointElbo(SampledElbo):
     experts: float
 
     def __call__(self, model: MultimodalVAE, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
-        posterior = model.posterior(x)
+        experts = model.experts(x) if self.experts else {}
+        return self.weighed(model, x, noise, model.posterior(x), experts)
+
+    def weighed(
+        self, model: MultimodalVAE, x: Inputs, noise: Noise, posterior: Mixture, experts: dict[str, Family]
+    ) -> Estimate:
+        """The objective of a posterior (1, B, D) and the experts (B, D) that it is to be near."""
         likelihood, kl = explained(model, x, posterior, noise[0][1])[0], to_prior(model, posterior)[0]
-        surrogate = self.likelihood * likelihood - self.prior * kl
-        if self.experts:
-            apart = sum(posterior.experts.kl(expert).sum(-1)[0] for expert in model.experts(x).values())
-            surrogate = surrogate - self.experts * apart
+        apart = sum(posterior.experts.kl(expert).sum(-1)[0] for expert in experts.values())
+        surrogate = self.likelihood * likelihood - self.prior * kl - self.experts * apart
         return Estimate.of_all(likelihood - kl, surrogate.sum())

@@ -43,8 +43,9 @@ class TotalCorrelation(SampledElbo):
 
     def __call__(self, model: MultimodalVAE, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
         share, number = self.alpha, len(model.modalities)
-        weighed = JointElbo((number - share) / number, self.beta * (1 - share), self.beta * share / number)
-        return weighed(model, x, noise, annealing)
+        terms = JointElbo((number - share) / number, self.beta * (1 - share), self.beta * share / number)
+        experts = model.experts(x)
+        return terms.weighed(model, x, noise, model.combine(experts), experts)
 
 
 def phases(options: Options, _: Setting) -> list[Phase]:
