@@ -10,7 +10,7 @@ ifneq (,$(findstring :,$(CURDIR)))
 $(error No virtual environment works in a folder with a colon in its path: $(CURDIR). Rename or move the folder)
 endif
 
-.PHONY: repro test quick lint paper clean
+.PHONY: repro test quick lint paper figure2 clean
 
 repro: .venv/installed ## the whole pipeline, by default on embedded data
 	$(IN) fanout $(JOBS)
@@ -32,6 +32,9 @@ PAPER := -S 'digit_sets=[mnist_svhn]' -S 'caption_sets=[cub]' -S 'caption_images
 
 paper: .venv/installed ## the paper's experiments: real data, its budget, five seeds (a GPU is advised)
 	$(IN) fanout $(JOBS) $(PAPER)
+
+figure2: .venv/installed ## every system of the paper's Figure 2, on the embedded digits
+	cd studies/figure2 && ../../$(IN) fanout $(JOBS)
 
 clean: ## remove the data, models and checkpoints; the cache and the results in git stay
 	rm -rf data models .checkpoints

@@ -1,17 +1,23 @@
 """Figure 2, measured: what each of its four criteria is here, and the lines that a system has to be above. No torch.
 
-A criterion is a few numbers of the long table, each with the line that it is compared with.
+A criterion is a few numbers of the long table, each with the line that it is compared with. In the study's folder,
+`python -m mmvae.systems digits` prints them as Markdown.
 """
 
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from mmvae.params import Section, Seed, real
+from mmvae import params
+from mmvae.files import FileError, read_table
+from mmvae.params import ParamsError, Section, Seed, real
 from mmvae.runs import Run
+from mmvae.tables import CLASSIFIERS
 
 FACTORISATION, JOINT, CROSS, SYNERGY = "factorisation", "joint", "cross", "synergy"
+NATS = "nats"  # the name of the number of synergy that is a log-likelihood
 INTERVAL = 1.96  # standard errors on each side: 95 %
 RATES = "coherence.strong."
 
@@ -111,7 +117,7 @@ def cells(system: System, lines: Lines) -> Cells:
     for name in (n for n in system.names("transfer.") if "_to_" in n):
         own = system.of(f"transfer.{name.partition('_to_')[2]}")
         line = commonest + lines.transfer * (own - commonest)
-        found[FACTORISATION].append(system.number(f"transfer.{name}", arrow(name), line))
+        found[FACTORISATION].append(system.number(f"transfer.{name}", f"transfer {arrow(name)}", line))
     if found[FACTORISATION]:
         for name in system.names("style.brightness."):
             found[FACTORISATION].append(system.number(f"style.brightness.{name}", f"style {name}", lines.style))
@@ -127,7 +133,7 @@ def cells(system: System, lines: Lines) -> Cells:
         for name in system.names("synergy.image."):
             found[SYNERGY].append(system.number(f"synergy.image.{name}", f"image {name}", 0.0))
         if system.names("likelihood.synergy"):
-            found[SYNERGY].append(system.number("likelihood.synergy", "nats", 0.0))
+            found[SYNERGY].append(system.number("likelihood.synergy", NATS, 0.0))
     return found
 
 
@@ -136,8 +142,8 @@ def tick(criterion: str, numbers: list[Number]) -> bool | None:
     if not numbers:
         return None
     if criterion == SYNERGY:
-        digits = [number.above for number in numbers if number.name != "nats"]
-        return all(digits) or any(number.above for number in numbers if number.name == "nats")
+        digits = [number.above for number in numbers if number.name != NATS]
+        return all(digits) or any(number.above for number in numbers if number.name == NATS)
     return all(number.above for number in numbers)
 
 
@@ -155,3 +161,30 @@ def tracked(report: dict[str, Cells]) -> dict:
                 values = {n.name.replace(" → ", "_to_").replace(" ", "_"): n.value for n in numbers}
                 found.setdefault(criterion, {})[run] = values | {"tick": bool(tick(criterion, numbers))}
     return found
+
+
+def markdown(report: dict[str, Cells]) -> str:
+    """A row for each system and a column for each number, in percent but for R squared and nats; ticks in bold."""
+    rows = {}
+    for run, of_run in report.items():
+        rows[run] = {}
+        for criterion, numbers in of_run.items():
+            mark = "**" if tick(criterion, numbers) else ""
+            for n in numbers:
+                plain = n.name.startswith(("style", "entropy")) or n.name == NATS
+                rows[run][n.name] = f"{mark}{n.value:.2f}{mark}" if plain else f"{mark}{100 * n.value:.1f}{mark}"
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("").to_markdown(disable_numparse=True)
+
+
+def main() -> None:
+    try:
+        lines = params.section(Figure2, params.load(), "figure2").lines
+        for name in sys.argv[1:]:
+            every = read_table(f"metrics/{name}/figure2.csv")
+            print(markdown(report(every[every["run"] != CLASSIFIERS], lines)))
+    except (FileError, ParamsError) as error:
+        sys.exit(f"{error}")
+
+
+if __name__ == "__main__":
+    main()

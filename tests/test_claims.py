@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from mmvae import claims, files, model
 from mmvae.files import FileError
+from mmvae.metrics.digits import likelihood
 from mmvae.models.mmvae import MMVAE
 from stages import evaluate
 
@@ -136,7 +137,10 @@ BROKEN = {
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["as trained", *BROKEN])
 def test_an_mmvae_that_is_broken_on_purpose_fails(how, tmp_path, monkeypatch):
-    """By the stage that evaluates it, beside the other runs as they were evaluated."""
+    """By the stage that evaluates it, beside the other runs as they were evaluated.
+
+    A broken one keeps the likelihoods of the trained one, which take longest to measure: something else has to fail.
+    """
     needed = ("models/digits/mmvae/0.safetensors", "metrics/digits.csv", "data/pairs/digits.npz")
     if not all((ROOT / name).exists() for name in needed):
         pytest.skip("no trained weights: run make repro first")
@@ -150,9 +154,15 @@ def test_an_mmvae_that_is_broken_on_purpose_fails(how, tmp_path, monkeypatch):
     if how in BROKEN:
         BROKEN[how](monkeypatch, weights)
         files.write_weights(needed[0], weights, config)
-    evaluate.main()
     every = files.read_table("metrics/digits.csv")
+    kept = every["run"] != "mmvae"
+    if how in BROKEN:
+        kept |= every["metric"].str.startswith("likelihood.")
+        monkeypatch.setattr(likelihood, "measure", lambda *_: {})
+        text = Path("params.yaml").read_text()
+        Path("params.yaml").write_text(text.replace("joint_samples: 5000", "joint_samples: 1000"))
+    evaluate.main()
     own = files.read_table("data/evaluations/digits/mmvae_0.csv").assign(run="mmvae", seed=0)
-    numbers = claims.Numbers(pd.concat([every[every["run"] != "mmvae"], own]))
+    numbers = claims.Numbers(pd.concat([every[kept], own]))
     failed = [str(claim) for claim in claims.digit_claims(numbers) if not claim.holds]
     assert bool(failed) == (how in BROKEN), failed

@@ -13,6 +13,7 @@ from mmvae.distributions import Mixture, Normal
 from mmvae.elbos import MixtureElbo
 from mmvae.joint import JointElbo
 from mmvae.models import dmvae, mmjsd, mmvae_plus, mopoe, mvae, mvtcae, telbo
+from mmvae.objectives import Screen
 
 ONE = torch.ones(())
 BATCH = 6
@@ -242,6 +243,19 @@ def test_mmvae_plus_without_private_latents_is_mmvae(x, generator):
     ours, theirs = gradients(model, estimate.surrogate), gradients(plain, expected.surrogate)
     for key, value in ours.items():
         torch.testing.assert_close(value, theirs[key], rtol=1e-3, atol=1e-3)
+
+
+def test_mmvae_plus_screened_has_the_gradients_of_all_particles(x, generator):
+    """But for the weight that is dropped, below 1e-4 of a logarithm's."""
+    every, screened = mmvae_plus.AuxiliaryBound(8), mmvae_plus.AuxiliaryBound(8, Screen())
+    model = toy_model("mmvae_plus", latents=8, private=2)
+    noise = every.noise(model, BATCH, generator)
+    one, other = every(model, x, noise, ONE), screened(model, x, noise, ONE)
+    torch.testing.assert_close(one.bound, other.bound)
+    assert other.kept.mean() < 0.9 and other.dropped.max() < 1e-3
+    exact, cheap = gradients(model, one.surrogate), gradients(model, other.surrogate)
+    for key, value in exact.items():
+        torch.testing.assert_close(cheap[key], value, rtol=0, atol=float(value.abs().max()) * 5e-3)
 
 
 def test_mmvae_plus_of_one_modality_is_an_iwae(generator):

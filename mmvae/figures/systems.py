@@ -13,7 +13,6 @@ TITLES = {
     systems.CROSS: "(c) cross generation",
     systems.SYNERGY: "(d) synergy",
 }
-NATS = "nats"
 
 
 @default_style
@@ -26,7 +25,9 @@ def figure2(report: dict[str, Cells], costs: dict[str, float], title: str) -> Fi
     figure = Figure(figsize=(17, 1.8 + 0.42 * len(runs)), layout="constrained")
     panels = figure.subplots(1, len(TITLES), sharey=True)
     for panel, (criterion, heading) in zip(panels, TITLES.items(), strict=True):
-        names = list(dict.fromkeys(n.name for cells in report.values() for n in cells[criterion] if n.name != NATS))
+        names = list(
+            dict.fromkeys(n.name for cells in report.values() for n in cells[criterion] if n.name != systems.NATS)
+        )
         for row, run in enumerate(runs):
             numbers = report[run][criterion]
             if not numbers:
@@ -41,7 +42,7 @@ def figure2(report: dict[str, Cells], costs: dict[str, float], title: str) -> Fi
                     fontsize=8,
                 )
             for number in numbers:
-                if number.name != NATS:
+                if number.name != systems.NATS:
                     i = names.index(number.name)
                     at = row + 0.5 * ((i + 0.5) / len(names) - 0.5)
                     colour = COLOURS[i % 10]
@@ -58,7 +59,7 @@ def figure2(report: dict[str, Cells], costs: dict[str, float], title: str) -> Fi
                     panel.plot([number.line] * 2, [at - 0.12, at + 0.12], color=colour, lw=1)
             ticked = systems.tick(criterion, numbers)
             mark = {True: "✓", False: "-", None: ""}[ticked]
-            nats = next((f"  {n.value:+.1f} ± {n.half:.1f} nats" for n in numbers if n.name == NATS), "")
+            nats = next((f"  {n.value:+.1f} ± {n.half:.1f} nats" for n in numbers if n.name == systems.NATS), "")
             panel.text(1.01, row, mark + nats, transform=panel.get_yaxis_transform(), va="center", fontsize=10)
         panel.set_title(heading, fontsize=11)
         panel.set_ylim(len(runs) - 0.5, -0.5)

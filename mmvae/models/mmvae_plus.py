@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mmvae import objectives
 from mmvae.distributions import Family, Laplace, Mixture, laplace_from_logits
 from mmvae.elbos import SampledElbo
 from mmvae.losses import Noise, Phase, Setting
 from mmvae.model import Inputs, ModelConfig, MultimodalVAE
-from mmvae.models.mmvae import POSTERIOR_SCALE_MINIMUM
-from mmvae.objectives import Estimate, repeated
+from mmvae.models.mmvae import POSTERIOR_SCALE_MINIMUM, ROWS_PER_EXPERT
+from mmvae.objectives import Estimate, Screen
 from mmvae.params import ParamsError, Section, whole
 from mmvae.private import PrivateVAE
 
@@ -68,9 +69,13 @@ MODEL = MMVAEPlus
 
 @dataclass(frozen=True)
 class AuxiliaryBound(SampledElbo):
-    """The IWAE bound of each expert's K = `particles`, averaged over the experts (eq. 3 with private latents)."""
+    """The IWAE bound of each expert's K = `particles`, averaged over the experts (eq. 3 with private latents).
+
+    `screen` says which particles are scored with gradient, as in MMVAE's objectives; None: all.
+    """
 
     particles: int
+    screen: Screen | None = None
 
     def noise(self, model: MultimodalVAE, batch: int, generator: torch.Generator) -> Noise:
         names = tuple(model.modalities)
@@ -78,29 +83,52 @@ class AuxiliaryBound(SampledElbo):
 
     def __call__(self, model: MultimodalVAE, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
         given = {name: model.split(name, value) for name, value in x.items()}
-        drawn_from = Mixture.of({m: model.joined(u, {m: w}, model.auxiliary()) for m, (u, w) in given.items()})
-        z = drawn_from.place(noise[0][1])
-        experts, particles, batch, _ = z.shape
-        rows = {name: repeated(value, experts * particles) for name, value in x.items()}
-        likelihood = model.log_likelihood(rows, z.flatten(0, 2)).view(experts, particles, batch)
-        u, prior, parts = z[..., : model.shared], model.prior(), model.parts()
-        log_q = Mixture.of({m: shared for m, (shared, _) in given.items()}).log_prob(u)
-        log_p = Laplace(prior.loc[: model.shared], prior.scale[: model.shared]).log_prob(u)
-        ratio = []
-        for i, (name, (_, w)) in enumerate(given.items()):
-            own = z[i, ..., parts[name]]
-            ratio.append(Laplace(prior.loc[parts[name]], prior.scale[parts[name]]).log_prob(own) - w.log_prob(own))
-        log_weights = likelihood + log_p - log_q + torch.stack(ratio)
-        bound = (log_weights.logsumexp(1) - math.log(particles)).mean(0)
-        return Estimate.of_all(bound, bound.sum())
+        drawn_from = {m: model.joined(u, {m: w}, model.auxiliary()) for m, (u, w) in given.items()}
+        z = Mixture.of(drawn_from).place(noise[0][1])
+        every, rows = z.new_zeros(z.shape[:3]), torch.arange(z[..., 0].numel(), device=z.device)
+        if self.screen is not None and self.particles > 1:
+            with torch.no_grad():
+                every = log_weights(model, x, given, z, rows).view_as(every)
+            rows = self.screen.keep(every.softmax(1), (1,))
+        scored = log_weights(model, x, given, z, rows)
+        every = every.flatten().index_put((rows,), scored.detach()).view_as(every)
+        kept = torch.zeros_like(every, dtype=torch.bool).flatten().index_fill(0, rows, True).view_as(every)
+        weights = every.masked_fill(~kept, -math.inf).softmax(1)
+        return Estimate(
+            objectives.bound_value(every, "iwae", "loose"),
+            (weights.flatten()[rows] * scored).sum() / len(z),
+            kept.float().mean((0, 1)),
+            every.softmax(1).masked_fill(kept, 0).sum(1).mean(0),
+        )
+
+
+def log_weights(
+    model: MMVAEPlus, x: Inputs, given: dict[str, tuple[Laplace, Laplace]], z: Tensor, rows: Tensor
+) -> Tensor:
+    """log p(u, w_m) + scaled log p(x | z) - log q(u, w_m | x) of flat positions (N,) in z (M, K, B, D): (N,).
+
+    w_m: of the modality m whose expert drew the row. What the others have comes from the auxiliary prior: no weight.
+    """
+    particles, batch = z.shape[1:3]
+    expert, pair, at = rows // (particles * batch), rows % batch, z.flatten(0, 2)[rows]
+    u, prior, parts = at[:, : model.shared], model.prior(), model.parts()
+    log_q = Mixture.of({m: shared for m, (shared, _) in given.items()}).at(pair).log_prob(u)
+    log_p = Laplace(prior.loc[: model.shared], prior.scale[: model.shared]).log_prob(u)
+    own = torch.stack([at[:, part] for part in parts.values()])
+    log_q_own = Mixture.of({m: w for m, (_, w) in given.items()}).at(pair).experts.log_prob(own)
+    log_p_own = Laplace(torch.zeros_like(own), torch.ones_like(own)).log_prob(own)
+    chosen = (expert == torch.arange(len(own), device=z.device)[:, None]).to(z.dtype)
+    likelihood = model.log_likelihood({name: value[pair] for name, value in x.items()}, at)
+    return likelihood + log_p - log_q + (chosen * (log_p_own - log_q_own)).sum(0)
 
 
 def phases(_: Options, setting: Setting) -> list[Phase]:
-    """One phase.
+    """One phase, with the screen that suits the hardware.
 
     Raises:
         ParamsError: the run has no number of particles.
     """
     if setting.particles is None:
         raise ParamsError("the run needs `particles`")
-    return [Phase(AuxiliaryBound(setting.particles))]
+    rows = ROWS_PER_EXPERT if setting.device.type == "cuda" else None
+    return [Phase(AuxiliaryBound(setting.particles, Screen(rows_per_expert=rows)))]

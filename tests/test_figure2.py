@@ -1,0 +1,89 @@
+"""The stages of studies/figure2, on noise, and its pipeline."""
+
+import json
+import shutil
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+from toys import untrained_classifiers, write_digit_noise
+
+from mmvae import params, runs
+from mmvae.evaluation import classifiers
+from mmvae.files import read_table
+from mmvae.training.run import train_run
+from stages import evaluate_system, figure_system_images, figure_systems, tune
+
+STUDY = ROOT / "studies" / "figure2"
+KEPT = {"shared_objective": ("mmvae", "mmvae_plus", "vae_grey"), "own_objective": ("jmvae", "dmvae")}
+BOTH = [run for group in KEPT.values() for run in group if not run.startswith("vae")]
+
+
+def call(monkeypatch, stage, **options):
+    given = [text for key, value in options.items() for text in (f"--{key}", str(value))]
+    monkeypatch.setattr(sys, "argv", [stage.__name__, *given])
+    stage.main()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The study's parameters with few runs, on noise, trained for moments."""
+    made = write_digit_noise(tmp_path_factory.mktemp("figure2") / "noise")
+    content, noise = (yaml.safe_load((at / "params.yaml").read_text()) for at in (STUDY, made))
+    for section in ("train", "particles", "networks", "evaluate"):
+        content[section] = noise[section] | {"mnist_svhn": content[section]["mnist_svhn"]}
+    content |= {"seeds": [0], "runs": {g: {n: content["runs"][g][n] for n in names} for g, names in KEPT.items()}}
+    content["figure2"]["tuned"] = {"own_objective": {"jmvae": {"alpha": [0.3, 3.0]}}}
+    (made / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    shutil.rmtree(made / "metrics", ignore_errors=True)
+    return made
+
+
+def test_from_weights_to_the_figure(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    content = params.load()
+    classifiers.save("models/digits/classifiers.safetensors", untrained_classifiers("digits"))
+    for name, run in runs.of_set(content, "digits").items():
+        train_run(run, content, 0)
+        call(monkeypatch, evaluate_system, set="digits", run=name, seed=0)
+    call(monkeypatch, tune, set="digits", run="jmvae")
+    call(monkeypatch, figure_systems, set="digits")
+    call(monkeypatch, figure_system_images, set="digits", seed=0)
+    cells = json.loads((folder / "metrics/digits/figure2.json").read_text())
+    assert {criterion: list(of) for criterion, of in cells.items()} == dict.fromkeys(
+        ("factorisation", "joint", "cross", "synergy"), BOTH
+    )
+    assert all(isinstance(cell["tick"], bool) for of in cells.values() for cell in of.values())
+    every = read_table(folder / "metrics/digits/figure2.csv")
+    numbers = every.pivot_table(index="metric", columns="run", values="value")
+    assert numbers.loc["cost.parameters", "jmvae"] > numbers.loc["cost.parameters", "mmvae"]
+    assert numbers.loc["private.latents.shared", "dmvae"] == 10
+    assert list(read_table(folder / "metrics/digits/tuning.csv")["value"]) == [0.3, 3.0]
+    for name in ("figure2", "figure2_images"):
+        assert (folder / f"plots/digits/{name}.png").stat().st_size > 10_000
+
+
+def test_tuning_sees_no_test_image(folder, monkeypatch):
+    """With other test images the same comes out."""
+    monkeypatch.chdir(folder)
+    before = (folder / "data/tuning/digits/jmvae.csv").read_bytes()
+    first_pass = tune.LabelledPairs.first_pass
+
+    def guarded(self, split, names=()):
+        assert split != "test"
+        return first_pass(self, split, names)
+
+    monkeypatch.setattr(tune.LabelledPairs, "first_pass", guarded)
+    call(monkeypatch, tune, set="digits", run="jmvae")
+    assert (folder / "data/tuning/digits/jmvae.csv").read_bytes() == before
+
+
+def test_the_results_are_of_the_parameters():
+    """Every run and seed is in the tables that are in git."""
+    content = params.load(STUDY / "params.yaml")
+    every = pd.read_csv(STUDY / "metrics" / "digits" / "figure2.csv")
+    named = [name for group in content["runs"].values() for name in group]
+    found = every[every["run"] != "classifiers"].groupby("run")["seed"].unique()
+    assert {run: sorted(seeds) for run, seeds in found.items()} == dict.fromkeys(named, content["seeds"])
