@@ -65,6 +65,8 @@ def modalities(config: ModelConfig, latents: int) -> nn.ModuleDict:
 class MultimodalVAE(nn.Module, ABC):
     """Subclasses say what prior and posterior are."""
 
+    has_density = True  # metrics of densities leave out a system without
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config

@@ -16,7 +16,7 @@ from mmvae.params import ParamsError, Section, check, naming, whole
 
 CAPTIONS = "captions"
 SECTIONS = {"digits": "runs", "captions": "caption_runs"}  # of the runs of each family of data sets
-RESERVED = ("classifiers",)  # their accuracy is written beside the runs'
+RESERVED = ("classifiers", "late_fusion")  # whose numbers are written beside the runs'
 Particles = whole(1, 1000)
 
 
@@ -118,7 +118,7 @@ def find(params: dict, data_set: str, name: str) -> Run:
 
 def _checked(name: str, content: Any) -> Entry:
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in RESERVED:
-        raise ParamsError("a run's name is of small letters, digits and _, and not 'classifiers'")
+        raise ParamsError(f"a run's name is of small letters, digits and _, and not {' or '.join(map(repr, RESERVED))}")
     entry = check(Entry, content)
     with naming("model"):
         registry.check("models", entry.model)

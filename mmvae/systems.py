@@ -17,6 +17,7 @@ from mmvae.runs import Run
 from mmvae.tables import CLASSIFIERS
 
 FACTORISATION, JOINT, CROSS, SYNERGY = "factorisation", "joint", "cross", "synergy"
+LATE_FUSION = "late_fusion"  # the row of the single VAEs together, which is no run
 NATS = "nats"  # the name of the number of synergy that is a log-likelihood
 INTERVAL = 1.96  # standard errors on each side: 95 %
 RATES = "coherence.strong."

@@ -1,7 +1,5 @@
 """Measure one system of Figure 2 on test pairs, and count what a training step costs."""
 
-from pathlib import Path
-
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -10,14 +8,17 @@ from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
 from mmvae.evaluation.labelled import DigitSettings, DigitTest
 from mmvae.evaluation.measured import table
-from mmvae.files import write_table
+from mmvae.files import read_table, write_table
+from mmvae.late_fusion import LateFusion
 from mmvae.losses import Loss
 from mmvae.model import Inputs, MultimodalVAE
+from mmvae.systems import LATE_FUSION
 from mmvae.training.device import find_device
 from mmvae.training.run import phases_of
 from stages import arguments, run
 
 FOLDERS = ("metrics.digits", "metrics.systems")
+FITTED_PAIRS = 10_000  # at most, of those that the mixture of late fusion is fitted to
 
 
 def cost(trained: MultimodalVAE, loss: Loss, x: Inputs) -> dict:
@@ -36,12 +37,29 @@ def cost(trained: MultimodalVAE, loss: Loss, x: Inputs) -> dict:
     }
 
 
+def late_fusion(content: dict, pairs: LabelledPairs, seed: int) -> tuple[LateFusion, dict]:
+    """The single VAEs and a mixture of their latents; what they cost together."""
+    parts, costs = {}, []
+    for name, one in runs.of_set(content, pairs.data_set).items():
+        if len(one.kinds) == 1:
+            of_run = f"{pairs.data_set}/{name}"
+            parts[next(iter(one.kinds))] = model.load(f"models/{of_run}/{seed}.safetensors", pairs.device)
+            costs.append(read_table(f"data/evaluations/{of_run}_{seed}.csv").set_index("metric")["value"])
+    training = pairs.split("train").batch(slice(0, FITTED_PAIRS))
+    return LateFusion(parts, training, seed), {
+        key: sum(of[f"cost.{key}"] for of in costs) for key in ("parameters", "gflop")
+    }
+
+
 def main() -> None:
     given = arguments("set", "run", "seed")
     device, content = find_device(), params.load()
-    trained = model.load(Path(f"models/{given.set}/{given.run}/{given.seed}.safetensors"), device)
     pairs = LabelledPairs(given.set, device)
-    names = tuple(trained.modalities)
+    if given.run == LATE_FUSION:
+        system, costs = late_fusion(content, pairs, given.seed)
+    else:
+        system = model.load(f"models/{given.set}/{given.run}/{given.seed}.safetensors", device)
+    names = tuple(system.modalities)
     test = DigitTest(
         *pairs.first_pass("train", names),
         *pairs.first_pass("test", names),
@@ -51,11 +69,12 @@ def main() -> None:
     )
     measured = {}
     for folder in FOLDERS:
-        measured |= {name: registry.find(folder, name).measure(trained, test) for name in registry.names(folder)}
-    one = runs.find(content, given.set, given.run)
-    batch = {name: values[: one.train(content)["batch_size"]] for name, values in test.training.items()}
-    measured["cost"] = cost(trained, phases_of(one, content, device)[0].loss, batch)
-    write_table(f"data/evaluations/{given.set}/{given.run}_{given.seed}.csv", table(measured))
+        measured |= {name: registry.find(folder, name).measure(system, test) for name in registry.names(folder)}
+    if given.run != LATE_FUSION:
+        one = runs.find(content, given.set, given.run)
+        batch = {name: values[: one.train(content)["batch_size"]] for name, values in test.training.items()}
+        costs = cost(system, phases_of(one, content, device)[0].loss, batch)
+    write_table(f"data/evaluations/{given.set}/{given.run}_{given.seed}.csv", table(measured | {"cost": costs}))
 
 
 if __name__ == "__main__":

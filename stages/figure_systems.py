@@ -13,7 +13,7 @@ def main() -> None:
     name = arguments("set").set
     content = params.load()
     figure = params.section(systems.Figure2, content, "figure2")
-    every = tables.gather(name, list(runs.of_set(content, name)), content["seeds"])
+    every = tables.gather(name, [*runs.of_set(content, name), systems.LATE_FUSION], content["seeds"])
     write_table(f"metrics/{name}/figure2.csv", every)
     of_runs = every[every["run"] != tables.CLASSIFIERS]
     report = systems.report(of_runs, figure.lines)

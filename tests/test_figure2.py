@@ -17,7 +17,7 @@ from mmvae.training.run import train_run
 from stages import evaluate_system, figure_system_images, figure_systems, tune
 
 STUDY = ROOT / "studies" / "figure2"
-KEPT = {"shared_objective": ("mmvae", "mmvae_plus", "vae_grey"), "own_objective": ("jmvae", "dmvae")}
+KEPT = {"shared_objective": ("mmvae", "mmvae_plus", "vae_grey", "vae_colour"), "own_objective": ("jmvae", "dmvae")}
 BOTH = [run for group in KEPT.values() for run in group if not run.startswith("vae")]
 
 
@@ -48,18 +48,19 @@ def test_from_weights_to_the_figure(folder, monkeypatch):
     for name, run in runs.of_set(content, "digits").items():
         train_run(run, content, 0)
         call(monkeypatch, evaluate_system, set="digits", run=name, seed=0)
+    call(monkeypatch, evaluate_system, set="digits", run="late_fusion", seed=0)
     call(monkeypatch, tune, set="digits", run="jmvae")
     call(monkeypatch, figure_systems, set="digits")
     call(monkeypatch, figure_system_images, set="digits", seed=0)
     cells = json.loads((folder / "metrics/digits/figure2.json").read_text())
-    assert {criterion: list(of) for criterion, of in cells.items()} == dict.fromkeys(
-        ("factorisation", "joint", "cross", "synergy"), BOTH
-    )
+    assert list(cells) == ["factorisation", "joint", "cross", "synergy"]
+    assert all(list(of) == [*BOTH, "late_fusion"] for of in cells.values())
     assert all(isinstance(cell["tick"], bool) for of in cells.values() for cell in of.values())
     every = read_table(folder / "metrics/digits/figure2.csv")
     numbers = every.pivot_table(index="metric", columns="run", values="value")
     assert numbers.loc["cost.parameters", "jmvae"] > numbers.loc["cost.parameters", "mmvae"]
-    assert numbers.loc["private.latents.shared", "dmvae"] == 10
+    private = content["runs"]["own_objective"]["dmvae"]["private"]
+    assert numbers.loc["private.latents.shared", "dmvae"] == 20 - 2 * private
     assert list(read_table(folder / "metrics/digits/tuning.csv")["value"]) == [0.3, 3.0]
     for name in ("figure2", "figure2_images"):
         assert (folder / f"plots/digits/{name}.png").stat().st_size > 10_000

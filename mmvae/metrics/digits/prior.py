@@ -6,5 +6,7 @@ from mmvae.model import MultimodalVAE
 
 def measure(model: MultimodalVAE, _: DigitTest) -> dict:
     """scale_ratio: the largest over the smallest of D scales; 1 before training, and of a fixed prior."""
+    if not model.has_density:
+        return {}
     scale = model.prior().scale
     return {"scale_ratio": float(scale.max() / scale.min())}

@@ -15,7 +15,7 @@ def measure(model: MultimodalVAE, test: DigitTest) -> dict:
     accuracy of probes of these, in samples given a; of private ones, where they exist by construction.
     """
     names = list(model.modalities)
-    if len(names) < 2:
+    if len(names) < 2 or not model.has_density:
         return {}
     if not isinstance(model, PrivateVAE):
         return {"latents": {name: len(positions) for name, positions in by_rule(model, test).items()}}

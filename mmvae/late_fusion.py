@@ -1,0 +1,110 @@
+"""The simplest joint model: VAEs of single modalities, and a Gaussian mixture of their latents side by side.
+
+Nothing is trained on pairs but the mixture, which is fitted afterwards. What a joint system adds is what it is ahead of
+this by. Shape letters: C components, F latents of all modalities side by side.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmvae.metrics.systems.fitted import fit
+from mmvae.model import Inputs, MultimodalVAE
+
+RIDGE = 1e-6  # on the diagonal of a covariance that is inverted
+
+
+class GaussianMixture:
+    """weights (C,), means (C, F), covariances (C, F, F), in double precision."""
+
+    def __init__(self, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, device: torch.device | str):
+        self.log_weights = torch.from_numpy(weights).to(device).log()
+        self.means, self.covariances = (torch.from_numpy(part).to(device) for part in (means, covariances))
+
+    def given(self, z: Tensor, known: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """What z (B, known) says of the other latents: log-weights (B, C), means (B, C, R), covariances (C, R, R)."""
+        known = list(known)
+        rest = [i for i in range(self.means.shape[1]) if i not in set(known)]
+        own = self.covariances[:, known][:, :, known] + RIDGE * torch.eye(len(known), device=z.device).double()
+        across = self.covariances[:, rest][:, :, known]
+        away = z[:, None] - self.means[:, known]
+        root = torch.linalg.cholesky(own)
+        white = torch.linalg.solve_triangular(root, away.permute(1, 2, 0), upper=False)  # (C, known, B)
+        log_density = -0.5 * white.square().sum(1) - root.diagonal(dim1=1, dim2=2).log().sum(1)[:, None]
+        log_density = log_density - 0.5 * len(known) * math.log(2 * math.pi)
+        slope = torch.cholesky_solve(across.mT, root)  # (C, known, rest)
+        means = self.means[:, rest] + torch.einsum("bck,ckr->bcr", away, slope)
+        log_weights = (self.log_weights[:, None] + log_density).log_softmax(0).T
+        return log_weights, means, self.covariances[:, rest][:, :, rest] - across @ slope
+
+
+def drawn(log_weights: Tensor, means: Tensor, covariances: Tensor, generator: torch.Generator) -> Tensor:
+    """One draw for each row: (B, C), (B, C, F), (C, F, F) -> (B, F)."""
+    component = torch.multinomial(log_weights.exp(), 1, generator=generator)[:, 0]
+    eye = torch.eye(means.shape[-1], device=means.device).double()
+    roots = torch.linalg.cholesky(covariances + RIDGE * eye)[component]
+    noise = torch.empty_like(means[:, 0]).normal_(generator=generator)
+    return means[torch.arange(len(means)), component] + torch.einsum("bij,bj->bi", roots, noise)
+
+
+class LateFusion:
+    """Answers what Figure 2 asks of a system; it has neither prior nor posterior."""
+
+    has_density = False
+
+    def __init__(self, parts: dict[str, MultimodalVAE], training: Inputs, seed: int):
+        self.parts = parts
+        self.modalities = nn.ModuleDict({name: part.modalities[name] for name, part in parts.items()})
+        widths = [part.config.latents for part in parts.values()]
+        ends = np.cumsum([0, *widths])
+        self.places = {name: range(ends[i], ends[i + 1]) for i, name in enumerate(parts)}
+        device = next(iter(training.values())).device
+        generator = torch.Generator(device).manual_seed(seed)
+        rows = self._encoded(training, lambda name, x: parts[name].sample(x, generator))
+        found = fit(rows.cpu().double().numpy(), seed)
+        self.mixture = GaussianMixture(found.weights_, found.means_, found.covariances_, device)
+
+    def _encoded(self, x: Inputs, encode) -> Tensor:
+        return torch.cat([encode(name, {name: x[name]}) for name in self.parts if name in x], 1)
+
+    def _completed(self, x: Inputs, z: Tensor, rest) -> Tensor:
+        """z (B, known), and what `rest` makes of the mixture given it, in order: (B, F)."""
+        known = [i for name in self.parts if name in x for i in self.places[name]]
+        if len(x) == len(self.parts):
+            return z
+        whole = z.new_zeros(len(z), self.mixture.means.shape[1])
+        whole[:, known] = z
+        whole[:, [i for i in range(whole.shape[1]) if i not in set(known)]] = rest(
+            *self.mixture.given(z.double(), known)
+        ).float()
+        return whole
+
+    @torch.no_grad()
+    def sample(self, x: Inputs, generator: torch.Generator) -> Tensor:
+        """Each given modality's posterior sample, and a draw of the others' latents given these: (B, F)."""
+        z = self._encoded(x, lambda name, value: self.parts[name].sample(value, generator))
+        return self._completed(x, z, lambda *conditional: drawn(*conditional, generator))
+
+    @torch.no_grad()
+    def mean(self, x: Inputs) -> Tensor:
+        """The same with means: (B, F)."""
+        z = self._encoded(x, lambda name, value: self.parts[name].mean(value))
+        return self._completed(x, z, lambda log_weights, means, _: torch.einsum("bc,bcf->bf", log_weights.exp(), means))
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """From the mixture: (count, F)."""
+        of = self.mixture
+        return drawn(
+            of.log_weights.expand(count, -1), of.means.expand(count, -1, -1), of.covariances, generator
+        ).float()
+
+    def view(self, name: str, z: Tensor) -> Tensor:
+        """A modality's own latents: (..., F) -> (..., D)."""
+        return z[..., list(self.places[name])]
+
+    def decode(self, name: str, z: Tensor) -> Tensor:
+        """As the modality's VAE does: (N, F) -> (N, ...)."""
+        return self.modalities[name].decode(self.view(name, z))
