@@ -15,6 +15,7 @@ from rich.text import Text
 
 TAIL = 4096  # bytes of a log in which its last words are looked for
 LAST_LINES = 10  # of the log of a stage that failed
+NAMED = 6  # of the stages that are not run
 REFRESH = 4  # times a second
 
 
@@ -93,11 +94,10 @@ class Lines:
             for line in last_lines(log, LAST_LINES):
                 self.say(f"    {line}")
             if log.exists():
-                self.say(
-                    f"  all that it printed: {log.relative_to(Path.cwd()) if log.is_relative_to(Path.cwd()) else log}"
-                )
+                self.say(f"  all that it printed: {log}")
         if skipped:
-            self.say(f"\nnot run, since they need what failed: {', '.join(skipped)}", "yellow")
+            more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+            self.say(f"\nnot run, since they need what failed: {', '.join(skipped[:NAMED])}{more}", "yellow")
         counted = ", ".join(f"{count} {how}" for how, count in self.counts.items())
         self.say(f"{self.total} stages: {counted or 'nothing to do'}; {span(time.monotonic() - self.since)}")
         if self.failures:

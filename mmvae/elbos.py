@@ -1,4 +1,4 @@
-"""ELBOs of one particle: of a posterior given all modalities, whose every expert explains all of them.
+"""One-particle ELBOs: every expert of the posterior given all modalities explains all of them.
 
 What most rivals of MMVAE have in common. A bound is reported with the KL at weight 1, whatever weight it is trained
 with. Shape letters: M experts, B batch, D latents.
@@ -32,7 +32,7 @@ class SampledElbo(ABC):
 
     def held_out(self, model: MultimodalVAE, x: Inputs, log_weights: Tensor, generator: torch.Generator) -> Tensor:
         noise = self.noise(model, log_weights.shape[-1], generator)
-        return self(model, x, noise, torch.ones_like(log_weights[0, 0, 0])).bound
+        return self(model, x, noise, log_weights.new_ones(())).bound
 
 
 def explained(model: MultimodalVAE, x: Inputs, posterior: Mixture, noise: Tensor) -> Tensor:

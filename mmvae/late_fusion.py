@@ -1,7 +1,7 @@
 """The simplest joint model: VAEs of single modalities, and a Gaussian mixture of their latents side by side.
 
-Nothing is trained on pairs but the mixture, which is fitted afterwards. What a joint system adds is what it is ahead of
-this by. Shape letters: C components, F latents of all modalities side by side.
+Nothing is trained on pairs but the mixture, which is fitted afterwards. A joint system should beat this. Shape letters:
+C components, F latents of all modalities side by side, R of those that are not given.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmvae.metrics.systems.fitted import fit
+from mmvae.evaluation.mixtures import fit
 from mmvae.model import Inputs, MultimodalVAE
 
 RIDGE = 1e-6  # on the diagonal of a covariance that is inverted
@@ -51,60 +51,61 @@ def drawn(log_weights: Tensor, means: Tensor, covariances: Tensor, generator: to
 
 
 class LateFusion:
-    """Answers what Figure 2 asks of a system; it has neither prior nor posterior."""
+    """Answers what Figure 2 asks of a system. It has no prior, no posterior, and no latents that modalities share."""
 
-    has_density = False
+    has_density, common = False, None
 
     def __init__(self, parts: dict[str, MultimodalVAE], training: Inputs, seed: int):
         self.parts = parts
         self.modalities = nn.ModuleDict({name: part.modalities[name] for name, part in parts.items()})
-        widths = [part.config.latents for part in parts.values()]
-        ends = np.cumsum([0, *widths])
-        self.places = {name: range(ends[i], ends[i + 1]) for i, name in enumerate(parts)}
+        ends = np.cumsum([0, *(part.config.latents for part in parts.values())])
+        self.places = {name: list(range(ends[i], ends[i + 1])) for i, name in enumerate(parts)}
         device = next(iter(training.values())).device
-        generator = torch.Generator(device).manual_seed(seed)
-        rows = self._encoded(training, lambda name, x: parts[name].sample(x, generator))
+        rows = self.sample(training, torch.Generator(device).manual_seed(seed))
         found = fit(rows.cpu().double().numpy(), seed)
         self.mixture = GaussianMixture(found.weights_, found.means_, found.covariances_, device)
-
-    def _encoded(self, x: Inputs, encode) -> Tensor:
-        return torch.cat([encode(name, {name: x[name]}) for name in self.parts if name in x], 1)
-
-    def _completed(self, x: Inputs, z: Tensor, rest) -> Tensor:
-        """z (B, known), and what `rest` makes of the mixture given it, in order: (B, F)."""
-        known = [i for name in self.parts if name in x for i in self.places[name]]
-        if len(x) == len(self.parts):
-            return z
-        whole = z.new_zeros(len(z), self.mixture.means.shape[1])
-        whole[:, known] = z
-        whole[:, [i for i in range(whole.shape[1]) if i not in set(known)]] = rest(
-            *self.mixture.given(z.double(), known)
-        ).float()
-        return whole
 
     @torch.no_grad()
     def sample(self, x: Inputs, generator: torch.Generator) -> Tensor:
         """Each given modality's posterior sample, and a draw of the others' latents given these: (B, F)."""
-        z = self._encoded(x, lambda name, value: self.parts[name].sample(value, generator))
-        return self._completed(x, z, lambda *conditional: drawn(*conditional, generator))
+        z = {name: part.sample({name: x[name]}, generator) for name, part in self.parts.items() if name in x}
+        return self._joined(z, None if len(z) == len(self.parts) else drawn(*self._others(z), generator))
 
     @torch.no_grad()
     def mean(self, x: Inputs) -> Tensor:
         """The same with means: (B, F)."""
-        z = self._encoded(x, lambda name, value: self.parts[name].mean(value))
-        return self._completed(x, z, lambda log_weights, means, _: torch.einsum("bc,bcf->bf", log_weights.exp(), means))
+        z = {name: part.mean({name: x[name]}) for name, part in self.parts.items() if name in x}
+        if len(z) == len(self.parts):
+            return self._joined(z, None)
+        log_weights, means, _ = self._others(z)
+        return self._joined(z, torch.einsum("bc,bcf->bf", log_weights.exp(), means))
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """From the mixture: (count, F)."""
         of = self.mixture
-        return drawn(
-            of.log_weights.expand(count, -1), of.means.expand(count, -1, -1), of.covariances, generator
-        ).float()
+        weights, means = of.log_weights.expand(count, -1), of.means.expand(count, -1, -1)
+        return drawn(weights, means, of.covariances, generator).float()
 
     def view(self, name: str, z: Tensor) -> Tensor:
         """A modality's own latents: (..., F) -> (..., D)."""
-        return z[..., list(self.places[name])]
+        return z[..., self.places[name]]
 
     def decode(self, name: str, z: Tensor) -> Tensor:
         """As the modality's VAE does: (N, F) -> (N, ...)."""
         return self.modalities[name].decode(self.view(name, z))
+
+    def _others(self, z: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """What the mixture says of the latents of the modalities that are not in z."""
+        known = [place for name in z for place in self.places[name]]
+        return self.mixture.given(torch.cat(list(z.values()), 1).double(), known)
+
+    def _joined(self, z: dict[str, Tensor], others: Tensor | None) -> Tensor:
+        """All latents at their places: (B, F)."""
+        parts, start = [], 0
+        for name, places in self.places.items():
+            if name in z:
+                parts.append(z[name])
+            else:
+                parts.append(others[:, start : start + len(places)].float())
+                start += len(places)
+        return torch.cat(parts, 1)

@@ -133,6 +133,8 @@ class Modality(nn.Module):
         """log p(x | z) in nats, unscaled. z (N, D), x (N, ...) -> (N,)."""
         return self.likelihood.log_prob(self.decoder(z), x)
 
+    forward = log_likelihood
+
     def score(self, z: Tensor, x: Tensor, rows: int) -> Tensor:
         """log p(x | z) of S particles for each of B inputs, without gradient: z (S, B, D), x (B, ...) -> (S, B).
 

@@ -22,7 +22,7 @@ from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
 from mmvae.params import Section, check, whole
 
 Inputs = dict[str, Tensor]
-LARGEST_LOG_VARIANCE = 8.0  # of a Gaussian expert; the smallest is minus this
+LOG_VARIANCE_BOUND = 8.0  # of a Gaussian expert, both ways
 CACHED_ROWS = {"cpu": 256, "cuda": 65536}
 
 
@@ -66,6 +66,7 @@ class MultimodalVAE(nn.Module, ABC):
     """Subclasses say what prior and posterior are."""
 
     has_density = True  # metrics of densities leave out a system without
+    common: slice | None = slice(None)  # the latents that all modalities share, if there are any
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -166,7 +167,7 @@ class GaussianVAE(MultimodalVAE):
 
 def gaussian(loc: Tensor, log_variance: Tensor) -> Normal:
     """An expert whose variance is bounded both ways: its KL to another would explode without."""
-    return normal_from_log_variance(loc, log_variance.clamp(-LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE), minimum=0.0)
+    return normal_from_log_variance(loc, log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND), minimum=0.0)
 
 
 def build(config: ModelConfig) -> MultimodalVAE:

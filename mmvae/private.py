@@ -24,6 +24,10 @@ class PrivateVAE(MultimodalVAE):
             raise ParamsError(f"private is {self.own}: {number} modalities leave no shared latents of {config.latents}")
         super().__init__(config)
 
+    @property
+    def common(self) -> slice:
+        return slice(self.shared)
+
     def width(self) -> int:
         return self.shared + self.own
 

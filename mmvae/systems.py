@@ -46,8 +46,11 @@ class Figure2(Section):
     tuned: dict[str, dict[str, dict[str, list[Any]]]]
 
     def tried(self) -> dict[str, tuple[str, list[Any]]]:
-        """Run -> its option and the values."""
-        return {run: next(iter(of.items())) for runs in self.tuned.values() for run, of in runs.items()}
+        """Run -> its one option and the values."""
+        found = {run: list(of.items()) for runs in self.tuned.values() for run, of in runs.items()}
+        if several := [run for run, options in found.items() if len(options) != 1]:
+            raise ParamsError(f"figure2.tuned: {several[0]} has {len(found[several[0]])} options; name one")
+        return {run: option for run, (option,) in found.items()}
 
 
 def replaced(run: Run, option: str, value: Any) -> Run:
@@ -63,16 +66,22 @@ def replaced(run: Run, option: str, value: Any) -> Run:
 
 @dataclass(frozen=True)
 class Number:
-    """One number of a cell: the mean over seeds, half the width of the 95 % interval over test pairs, and the line.
+    """One number of a cell: of each seed, half the width of the 95 % interval, the mean line.
 
-    above: is the lower end of the interval above the line, and every seed?
+    share: of test pairs or draws; if not, R squared, entropy or nats. above: is the lower end of the mean's interval
+    above the line, and every seed above its own?
     """
 
     name: str
-    value: float
+    seeds: tuple[float, ...]
     half: float
     line: float
     above: bool
+    share: bool = True
+
+    @property
+    def value(self) -> float:
+        return sum(self.seeds) / len(self.seeds)
 
 
 Cells = dict[str, list[Number]]  # criterion -> its numbers; none where the system has no such map
@@ -89,21 +98,17 @@ class System:
         """What follows `start` in the names of metrics."""
         return [metric.removeprefix(start) for metric in self._values.index if metric.startswith(start)]
 
-    def mean(self, metric: str) -> float:
-        """Over the seeds."""
-        return float(self._values.loc[metric].mean())
-
-    def number(self, metric: str, name: str, line: float | pd.Series) -> Number:
-        """A number and its line, which may differ from seed to seed."""
-        values, error = self._values.loc[metric], self._errors.get(metric)
-        half = 0.0 if pd.isna(error) else INTERVAL * float(error)
-        line = values * 0 + line
-        lowest = float((values - line).mean()) - half
-        return Number(name, float(values.mean()), half, float(line.mean()), bool(lowest > 0 and (values > line).all()))
-
     def of(self, metric: str) -> pd.Series:
         """By seed."""
         return self._values.loc[metric]
+
+    def number(self, metric: str, name: str, line: float | pd.Series, share: bool = True) -> Number:
+        """A number and its line, which may differ from seed to seed."""
+        values, error = self.of(metric), self._errors.get(metric)
+        half = 0.0 if pd.isna(error) else INTERVAL * float(error)
+        line = values * 0 + line
+        above = bool((values - line).mean() > half and (values > line).all())
+        return Number(name, tuple(map(float, values)), half, float(line.mean()), above, share)
 
 
 def arrow(name: str) -> str:
@@ -121,36 +126,51 @@ def cells(system: System, lines: Lines) -> Cells:
         found[FACTORISATION].append(system.number(f"transfer.{name}", f"transfer {arrow(name)}", line))
     if found[FACTORISATION]:
         for name in system.names("style.brightness."):
-            found[FACTORISATION].append(system.number(f"style.brightness.{name}", f"style {name}", lines.style))
+            number = system.number(f"style.brightness.{name}", f"style {name}", lines.style, share=False)
+            found[FACTORISATION].append(number)
     if system.names(f"{RATES}joint"):
         chance = system.of(f"{RATES}joint_by_chance")
         found[JOINT].append(system.number(f"{RATES}joint", "joint", chance + lines.joint))
         for name in system.names(f"{RATES}entropy."):
-            found[JOINT].append(system.number(f"{RATES}entropy.{name}", f"entropy {name}", lines.entropy))
+            number = system.number(f"{RATES}entropy.{name}", f"entropy {name}", lines.entropy, share=False)
+            found[JOINT].append(number)
     for name in system.names(f"{RATES}cross."):
         found[CROSS].append(system.number(f"{RATES}cross.{name}", arrow(name), commonest + lines.cross))
-    if system.names("synergy."):
-        found[SYNERGY].append(system.number("synergy.probe", "probe", 0.0))
-        for name in system.names("synergy.image."):
-            found[SYNERGY].append(system.number(f"synergy.image.{name}", f"image {name}", 0.0))
-        if system.names("likelihood.synergy"):
-            found[SYNERGY].append(system.number("likelihood.synergy", NATS, 0.0))
+    for kind in ("probe", "image"):
+        for name in system.names(f"synergy.{kind}."):
+            found[SYNERGY].append(system.number(f"synergy.{kind}.{name}", f"{kind}, than {name}", 0.0))
+    if system.names("likelihood.synergy"):
+        found[SYNERGY].append(system.number("likelihood.synergy", NATS, 0.0, share=False))
     return found
 
 
-def tick(criterion: str, numbers: list[Number]) -> bool | None:
-    """Does the system satisfy the criterion? None: it has no such map. Synergy: in digits, or in nats."""
+def tick(numbers: list[Number]) -> bool | None:
+    """Does the system satisfy a criterion? None: it has no such map. Of synergy, either the digits or the nats do."""
     if not numbers:
         return None
-    if criterion == SYNERGY:
-        digits = [number.above for number in numbers if number.name != NATS]
-        return all(digits) or any(number.above for number in numbers if number.name == NATS)
-    return all(number.above for number in numbers)
+    nats = [number.above for number in numbers if number.name == NATS]
+    return any(nats) or all(number.above for number in numbers if number.name != NATS)
 
 
 def report(every: pd.DataFrame, lines: Lines) -> dict[str, Cells]:
-    """Run -> its cells, from the long table of all runs and seeds."""
-    return {str(run): cells(System(rows), lines) for run, rows in every.groupby("run", sort=False)}
+    """Run -> its cells, from the long table of all runs and seeds. A run without any cell is left out."""
+    found = {str(run): cells(System(rows), lines) for run, rows in every.groupby("run", sort=False)}
+    return {run: of for run, of in found.items() if any(of.values())}
+
+
+def gains(every: pd.DataFrame) -> pd.DataFrame:
+    """What a run's probe of one modality is ahead of the single VAE's, seed by seed: rows of the long table.
+
+    The single VAEs are the runs of one modality. Metric gain.<a>, a share.
+    """
+    pattern = r"latent_accuracy\.single\.(\w+)\.samples"
+    rows = every[every["metric"].str.fullmatch(pattern)].assign(at=every["metric"].str.extract(pattern, expand=False))
+    alone = rows[rows.groupby(["run", "seed"])["at"].transform("nunique") == 1].set_index(["at", "seed"])["value"]
+    both = rows[rows.groupby(["run", "seed"])["at"].transform("nunique") > 1]
+    reference = alone.reindex(pd.MultiIndex.from_frame(both[["at", "seed"]])).to_numpy()
+    return both.assign(metric="gain." + both["at"], value=both["value"] - reference, standard_error=None).drop(
+        columns="at"
+    )
 
 
 def tracked(report: dict[str, Cells]) -> dict:
@@ -159,21 +179,28 @@ def tracked(report: dict[str, Cells]) -> dict:
     for run, of_run in report.items():
         for criterion, numbers in of_run.items():
             if numbers:
-                values = {n.name.replace(" → ", "_to_").replace(" ", "_"): n.value for n in numbers}
-                found.setdefault(criterion, {})[run] = values | {"tick": bool(tick(criterion, numbers))}
+                values = {
+                    n.name.replace(" → ", "_to_").replace(", than", "").replace(" ", "_"): n.value for n in numbers
+                }
+                found.setdefault(criterion, {})[run] = values | {"tick": bool(tick(numbers))}
     return found
 
 
 def markdown(report: dict[str, Cells]) -> str:
-    """A row for each system and a column for each number, in percent but for R squared and nats; ticks in bold."""
-    rows = {}
+    """A row for each system, a column for each number with its standard deviation over seeds; ticks in bold.
+
+    Shares in percent.
+    """
+    rows: dict[str, dict[str, str]] = {}
     for run, of_run in report.items():
         rows[run] = {}
-        for criterion, numbers in of_run.items():
-            mark = "**" if tick(criterion, numbers) else ""
+        for numbers in of_run.values():
+            mark = "**" if tick(numbers) else ""
             for n in numbers:
-                plain = n.name.startswith(("style", "entropy")) or n.name == NATS
-                rows[run][n.name] = f"{mark}{n.value:.2f}{mark}" if plain else f"{mark}{100 * n.value:.1f}{mark}"
+                factor, digits = (100, 0) if n.share else (1, 1 if n.name == NATS else 2)
+                spread = pd.Series(n.seeds).std()
+                after = "" if pd.isna(spread) else f" ± {factor * spread:.{digits}f}"
+                rows[run][n.name] = f"{mark}{factor * n.value:.{digits}f}{mark}{after}"
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").to_markdown(disable_numparse=True)
 
 

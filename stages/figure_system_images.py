@@ -25,7 +25,7 @@ def main() -> None:
     drawn: dict = {name: [] for name in images}
     for name in names:
         trained = model.load(f"models/{given.set}/{name}/{given.seed}.safetensors", device)
-        generator = torch.Generator().manual_seed(int(given.seed))
+        generator = torch.Generator().manual_seed(given.seed)
         for a, b in crossed:
             crossed[a, b].append(generation.across(trained, x, a, generator)[b])
         from_prior = generation.from_prior(trained, SHOWN, 0, generator)

@@ -14,6 +14,7 @@ def main() -> None:
     content = params.load()
     figure = params.section(systems.Figure2, content, "figure2")
     every = tables.gather(name, [*runs.of_set(content, name), systems.LATE_FUSION], content["seeds"])
+    every = pd.concat([every, systems.gains(every)]).reset_index(drop=True)
     write_table(f"metrics/{name}/figure2.csv", every)
     of_runs = every[every["run"] != tables.CLASSIFIERS]
     report = systems.report(of_runs, figure.lines)
@@ -22,7 +23,8 @@ def main() -> None:
     write_table(f"metrics/{name}/tuning.csv", pd.concat(tried).reset_index(drop=True))
     gflop = of_runs[of_runs["metric"] == "cost.gflop"].groupby("run")["value"].mean()
     seeds = len(content["seeds"])
-    title = f"{name}: every system, mean of {seeds} {'seed' if seeds == 1 else 'seeds'}, 95 % intervals over test pairs"
+    number = f"{seeds} seeds" if seeds > 1 else "one seed"
+    title = f"{name}: every system, {number}, 95 % intervals over test pairs or draws"
     save(f"plots/{name}/figure2.png", figure2(report, gflop.to_dict(), title))
 
 

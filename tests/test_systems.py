@@ -13,10 +13,10 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 from torch import nn
 
 from mmvae import params, runs, schema, systems
-from mmvae.evaluation import classifiers
+from mmvae.evaluation import classifiers, mixtures
 from mmvae.evaluation.labelled import DigitSettings, DigitTest
 from mmvae.late_fusion import GaussianMixture, LateFusion, drawn
-from mmvae.metrics.systems import cross_error, fitted, frechet, origin, private, style, synergy, transfer
+from mmvae.metrics.systems import cross_error, fitted, frechet, means, origin, private, style, synergy, transfer
 
 N, LINES = 400, systems.Lines(transfer=0.5, style=0.3, joint=0.1, entropy=2.0, cross=0.1)
 STUDY = ROOT / "studies" / "figure2"
@@ -25,12 +25,17 @@ STUDY = ROOT / "studies" / "figure2"
 class Codes:
     """Inputs (n, 6) are latents; modality b's turned by a matrix; images are latents as pixels."""
 
+    common, has_density = slice(None), True
+
     def __init__(self, turned=None):
         self.modalities, self.turned = {"a": None, "b": None}, torch.eye(6) if turned is None else turned
 
     def sample(self, x, generator):
         parts = [values.flatten(1) @ self.turned if name == "b" else values.flatten(1) for name, values in x.items()]
         return sum(parts) / len(parts)
+
+    def mean(self, x):
+        return self.sample(x, None)
 
     def draw(self, count, generator):
         return torch.randn(count, 6, generator=generator)
@@ -73,6 +78,18 @@ def test_a_probe_carries_over_between_equal_codes_and_not_between_turned_ones():
     assert two["b"].value > 0.98 and two["a_to_b"].value < 0.5
 
 
+def test_only_latents_that_all_share_are_probed():
+    """Of one that is shared, digits are read worse than of all six; of none, nothing is measured."""
+    few, none = Codes(), Codes()
+    few.common, none.common = slice(1), None
+    assert transfer.measure(few, labelled())["a"].value < 0.98
+    assert transfer.measure(none, labelled()) == origin.measure(none, labelled()) == {}
+
+
+def test_cross_generation_from_means():
+    assert means.measure(Codes(), labelled())["a_to_b"].value > 0.99
+
+
 def test_the_origin_of_a_code_is_told_only_where_modalities_differ():
     assert origin.measure(Codes(), labelled())["accuracy"].value == 0.5
     assert origin.measure(Codes(), labelled(shift=30.0))["accuracy"].value == 1
@@ -95,7 +112,7 @@ def test_colour_is_what_brightness_is_not():
 
 def test_synergy_is_paired_and_nothing_where_both_say_the_same():
     measured = synergy.measure(Codes(), labelled())
-    assert measured["probe"].value == 0 and measured["probe"].standard_error == 0
+    assert measured["probe"]["a"] == (0, 0)
     half = Codes()  # which from one modality knows half of the digits
     half.sample = lambda x, generator: (
         next(iter(x.values())).flatten(1) * (1 if len(x) == 2 else (torch.arange(N) % 2)[:, None])
@@ -119,7 +136,7 @@ def test_a_fitted_mixture_draws_what_the_codes_are_like_and_sees_no_test_code():
 
 def test_a_fitted_mixture_has_the_mean_and_covariance_of_gaussian_codes():
     rows = np.random.default_rng(0).multivariate_normal([1, -2], [[2, 0.6], [0.6, 0.5]], 4000)
-    drawn = fitted.fit(rows, seed=0).sample(20_000)[0]
+    drawn = mixtures.fit(rows, seed=0).sample(20_000)[0]
     np.testing.assert_allclose(drawn.mean(0), rows.mean(0), atol=0.05)
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(rows.T), atol=0.08)
 
@@ -162,7 +179,8 @@ def long_table(**changes) -> pd.DataFrame:
         "coherence.strong.entropy.b": 2.2,
         "coherence.strong.cross.a_to_b": 0.5,
         "coherence.strong.cross.b_to_a": 0.5,
-        "synergy.probe": 0.05,
+        "synergy.probe.a": 0.05,
+        "synergy.probe.b": 0.05,
         "synergy.image.a": 0.05,
         "synergy.image.b": 0.05,
         "likelihood.synergy": -3.0,
@@ -177,7 +195,7 @@ def long_table(**changes) -> pd.DataFrame:
 
 def ticks(every):
     (cells,) = systems.report(every, LINES).values()
-    return {criterion: systems.tick(criterion, numbers) for criterion, numbers in cells.items()}
+    return {criterion: systems.tick(numbers) for criterion, numbers in cells.items()}
 
 
 def test_a_system_above_every_line_has_every_tick():
@@ -207,13 +225,23 @@ def test_one_seed_below_the_line_loses_the_tick():
 
 
 def test_synergy_in_nats_is_enough():
-    assert ticks(long_table(**{"synergy.probe": -0.1, "likelihood.synergy": 1.0}))[systems.SYNERGY] is True
+    assert ticks(long_table(**{"synergy.probe.a": -0.1, "likelihood.synergy": 1.0}))[systems.SYNERGY] is True
 
 
 def test_a_system_without_a_map_has_neither_tick_nor_cross():
     every = long_table()
     found = ticks(every[~every["metric"].str.contains("cross|synergy")])
     assert found[systems.CROSS] is None and found[systems.SYNERGY] is None
+
+
+def test_the_gain_over_single_vaes():
+    metric = "latent_accuracy.single.{}.samples"
+    rows = [("joint", 0, "a", 0.9), ("joint", 0, "b", 0.6), ("one", 0, "a", 0.7), ("other", 0, "b", 0.8)]
+    every = pd.DataFrame(
+        [{"run": run, "seed": seed, "metric": metric.format(at), "value": value} for run, seed, at, value in rows]
+    )
+    found = systems.gains(every).set_index("metric")["value"]
+    assert found.round(6).to_dict() == {"gain.a": 0.2, "gain.b": -0.2}
 
 
 def test_tuned_values_replace_options_and_networks():

@@ -11,6 +11,14 @@ from torch import Tensor
 
 from mmvae.model import Inputs, MultimodalVAE
 
+DECODED_AT_ONCE = {"cpu": 256, "cuda": 8192}
+
+
+@torch.no_grad()
+def decoded(model: MultimodalVAE, name: str, z: Tensor) -> Tensor:
+    """The predicted mean of a modality, decoded part by part: (n, D) -> (n, ...)."""
+    return torch.cat([model.decode(name, part) for part in z.split(DECODED_AT_ONCE[z.device.type])])
+
 
 def _array(values: Tensor) -> np.ndarray:
     return values.cpu().numpy()

@@ -40,15 +40,9 @@ Views = dict[str, list[str]]  # what latents are called -> the modalities that t
 
 
 @torch.no_grad()
-def latents(
-    model: MultimodalVAE, test: DigitTest, views: Views | None = None
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """One posterior sample (n, D) of each training and test pair, given each modality alone or as `views` says."""
-    generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
+def latents(model: MultimodalVAE, values: Inputs, seed: int, views: Views | None = None) -> dict[str, np.ndarray]:
+    """One posterior sample (n, D) of each pair, given each modality alone or as `views` says."""
+    generator = torch.Generator(next(iter(values.values())).device).manual_seed(seed)
     views = views or {name: [name] for name in model.modalities}
-
-    def samples(values: Inputs) -> dict[str, np.ndarray]:
-        given = {view: {name: values[name] for name in names} for view, names in views.items()}
-        return {view: model.sample(x, generator).cpu().numpy() for view, x in given.items()}
-
-    return samples(test.training), samples(test.values)
+    given = {view: {name: values[name] for name in names} for view, names in views.items()}
+    return {view: model.sample(x, generator).cpu().numpy() for view, x in given.items()}

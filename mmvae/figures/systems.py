@@ -1,74 +1,63 @@
 """Figure 2, measured: every system against every criterion."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mmvae import systems
 from mmvae.figures.curves import COLOURS
 from mmvae.figures.grids import default_style
-from mmvae.systems import Cells
+from mmvae.systems import Cells, Number
 
 TITLES = {
-    systems.FACTORISATION: "(a) latent factorisation",
-    systems.JOINT: "(b) joint generation",
-    systems.CROSS: "(c) cross generation",
-    systems.SYNERGY: "(d) synergy",
+    systems.FACTORISATION: "(a) latent factorisation: transfer, %",
+    systems.JOINT: "(b) joint generation: agreement, %",
+    systems.CROSS: "(c) cross generation: right digit, %",
+    systems.SYNERGY: "(d) synergy: given both rather than one, points",
 }
+SPREAD = 0.5  # of a row's height, over which its numbers lie
 
 
 @default_style
 def figure2(report: dict[str, Cells], costs: dict[str, float], title: str) -> Figure:
-    """A row for each system and a panel for each criterion: numbers with 95 % intervals, their lines, and ticks.
+    """A row for each system and a panel for each criterion.
+
+    Shares are dots, one for each seed, with the 95 % interval of their mean and a short bar at the line that they are
+    compared with. Other numbers stand at the right, in grey below their line, after the tick.
 
     costs: run -> 1e9 operations a pair in training.
     """
-    runs = list(report)
-    figure = Figure(figsize=(17, 1.8 + 0.42 * len(runs)), layout="constrained")
-    panels = figure.subplots(1, len(TITLES), sharey=True)
-    for panel, (criterion, heading) in zip(panels, TITLES.items(), strict=True):
-        names = list(
-            dict.fromkeys(n.name for cells in report.values() for n in cells[criterion] if n.name != systems.NATS)
-        )
-        for row, run in enumerate(runs):
+    rows = list(report)
+    figure = Figure(figsize=(18, 1.8 + 0.4 * len(rows)), layout="constrained")
+    for panel, criterion in zip(figure.subplots(1, len(TITLES), sharey=True), TITLES, strict=True):
+        names = list(dict.fromkeys(n.name for cells in report.values() for n in cells[criterion] if n.share))
+        for row, run in enumerate(rows):
             numbers = report[run][criterion]
-            if not numbers:
-                panel.text(
-                    0.5,
-                    row,
-                    "no such map",
-                    transform=panel.get_yaxis_transform(),
-                    ha="center",
-                    va="center",
-                    color="0.6",
-                    fontsize=8,
-                )
             for number in numbers:
-                if number.name != systems.NATS:
+                if number.share:
                     i = names.index(number.name)
-                    at = row + 0.5 * ((i + 0.5) / len(names) - 0.5)
-                    colour = COLOURS[i % 10]
-                    panel.errorbar(
-                        number.value,
-                        at,
-                        xerr=number.half,
-                        fmt="o",
-                        ms=4,
-                        color=colour,
-                        capsize=2,
-                        label=number.name if number.name not in _labels(panel) else None,
-                    )
-                    panel.plot([number.line] * 2, [at - 0.12, at + 0.12], color=colour, lw=1)
-            ticked = systems.tick(criterion, numbers)
-            mark = {True: "✓", False: "-", None: ""}[ticked]
-            nats = next((f"  {n.value:+.1f} ± {n.half:.1f} nats" for n in numbers if n.name == systems.NATS), "")
-            panel.text(1.01, row, mark + nats, transform=panel.get_yaxis_transform(), va="center", fontsize=10)
-        panel.set_title(heading, fontsize=11)
-        panel.set_ylim(len(runs) - 0.5, -0.5)
-        panel.set_yticks(range(len(runs)), [f"{run}\n{costs[run]:.3f} GFLOP" for run in runs], fontsize=8)
+                    _draw(panel, number, row + SPREAD * ((i + 0.5) / len(names) - 0.5), COLOURS[i % 10])
+            _say(panel, row, numbers)
+        for i, name in enumerate(names):
+            panel.plot([], [], "o", color=COLOURS[i % 10], label=name)
+        panel.set_title(TITLES[criterion], fontsize=11)
+        panel.set_ylim(len(rows) - 0.5, -0.5)
+        panel.set_yticks(range(len(rows)), [f"{run}, {costs[run]:.2f} GFLOP" for run in rows], fontsize=9)
         panel.grid(axis="x", alpha=0.3)
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.03), ncols=2, fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=13)
     return figure
 
 
-def _labels(panel) -> list[str]:
-    return panel.get_legend_handles_labels()[1]
+def _draw(panel: Axes, number: Number, at: float, colour: tuple) -> None:
+    panel.plot([100 * seed for seed in number.seeds], [at] * len(number.seeds), "o", ms=3, color=colour, alpha=0.5)
+    panel.errorbar(100 * number.value, at, xerr=100 * number.half, fmt="none", color=colour, capsize=2)
+    panel.plot([100 * number.line] * 2, [at - 0.1, at + 0.1], color=colour, lw=1.5)
+
+
+def _say(panel: Axes, row: int, numbers: list[Number]) -> None:
+    """The tick and what is no share, beside a row."""
+    place = {"transform": panel.get_yaxis_transform(), "va": "center", "fontsize": 9}
+    panel.text(1.01, row, {True: "✓", False: "-", None: "no such map"}[systems.tick(numbers)], **place)
+    for i, number in enumerate(n for n in numbers if not n.share):
+        text = f"{number.value:+.1f} nats" if number.name == systems.NATS else f"{number.value:.2f}"
+        panel.text(1.06 + 0.1 * i, row, text, color="black" if number.above else "0.6", **place)

@@ -5,7 +5,7 @@ to both has to be in the shared ones.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from mmvae.models.mmvae import POSTERIOR_SCALE_MINIMUM, ROWS_PER_EXPERT
 from mmvae.objectives import Estimate, Screen
 from mmvae.params import ParamsError, Section, whole
 from mmvae.private import PrivateVAE
+from mmvae.training.device import fast_dtype
 
 
 class Options(Section):
@@ -60,7 +61,7 @@ class MMVAEPlus(PrivateVAE):
     def posterior(self, x: Inputs) -> Mixture:
         given = {name: self.split(name, value) for name, value in x.items()}
         own = {name: w for name, (_, w) in given.items()}
-        names = {name: name if len(x) == 1 else f"{name}_u" for name in x}
+        names = {name: name if len(x) == 1 else f"{name}_u" for name in x}  # with every w given: not the single ones
         return Mixture.of({names[name]: self.joined(u, own, self.prior()) for name, (u, _) in given.items()})
 
 
@@ -87,10 +88,15 @@ class AuxiliaryBound(SampledElbo):
         z = Mixture.of(drawn_from).place(noise[0][1])
         every, rows = z.new_zeros(z.shape[:3]), torch.arange(z[..., 0].numel(), device=z.device)
         if self.screen is not None and self.particles > 1:
+            with torch.no_grad(), torch.autocast(z.device.type, self.screen.dtype, enabled=bool(self.screen.dtype)):
+                scores = model.scores(x, z.flatten(0, 1))
             with torch.no_grad():
-                every = log_weights(model, x, given, z, rows).view_as(every)
+                likelihood = sum(model.modalities[name].scaling * score for name, score in scores.items())
+                every = (likelihood.flatten() + log_ratios(model, given, z, rows)).view_as(every)
             rows = self.screen.keep(every.softmax(1), (1,))
-        scored = log_weights(model, x, given, z, rows)
+        pair = rows % z.shape[2]
+        likelihood = model.log_likelihood({name: value[pair] for name, value in x.items()}, z.flatten(0, 2)[rows])
+        scored = likelihood + log_ratios(model, given, z, rows)
         every = every.flatten().index_put((rows,), scored.detach()).view_as(every)
         kept = torch.zeros_like(every, dtype=torch.bool).flatten().index_fill(0, rows, True).view_as(every)
         weights = every.masked_fill(~kept, -math.inf).softmax(1)
@@ -101,11 +107,14 @@ class AuxiliaryBound(SampledElbo):
             every.softmax(1).masked_fill(kept, 0).sum(1).mean(0),
         )
 
+    def held_out(self, model: MultimodalVAE, x: Inputs, log_weights: Tensor, generator: torch.Generator) -> Tensor:
+        """With as many particles as there are log-weights."""
+        loss = replace(self, particles=log_weights.shape[1])
+        return loss(model, x, loss.noise(model, log_weights.shape[-1], generator), log_weights.new_ones(())).bound
 
-def log_weights(
-    model: MMVAEPlus, x: Inputs, given: dict[str, tuple[Laplace, Laplace]], z: Tensor, rows: Tensor
-) -> Tensor:
-    """log p(u, w_m) + scaled log p(x | z) - log q(u, w_m | x) of flat positions (N,) in z (M, K, B, D): (N,).
+
+def log_ratios(model: MMVAEPlus, given: dict[str, tuple[Laplace, Laplace]], z: Tensor, rows: Tensor) -> Tensor:
+    """log p(u, w_m) - log q(u, w_m | x) of flat positions (N,) in z (M, K, B, D): (N,).
 
     w_m: of the modality m whose expert drew the row. What the others have comes from the auxiliary prior: no weight.
     """
@@ -118,17 +127,16 @@ def log_weights(
     log_q_own = Mixture.of({m: w for m, (_, w) in given.items()}).at(pair).experts.log_prob(own)
     log_p_own = Laplace(torch.zeros_like(own), torch.ones_like(own)).log_prob(own)
     chosen = (expert == torch.arange(len(own), device=z.device)[:, None]).to(z.dtype)
-    likelihood = model.log_likelihood({name: value[pair] for name, value in x.items()}, at)
-    return likelihood + log_p - log_q + (chosen * (log_p_own - log_q_own)).sum(0)
+    return log_p - log_q + (chosen * (log_p_own - log_q_own)).sum(0)
 
 
 def phases(_: Options, setting: Setting) -> list[Phase]:
     """One phase, with the screen that suits the hardware.
 
     Raises:
-        ParamsError: the run has no number of particles.
+        ParamsError: the run has no number of particles, or another objective than iwae.
     """
-    if setting.particles is None:
-        raise ParamsError("the run needs `particles`")
+    if setting.particles is None or setting.objective not in (None, "iwae"):
+        raise ParamsError(f"the run needs `particles`, and has no other objective than iwae: {setting.objective}")
     rows = ROWS_PER_EXPERT if setting.device.type == "cuda" else None
-    return [Phase(AuxiliaryBound(setting.particles, Screen(rows_per_expert=rows)))]
+    return [Phase(AuxiliaryBound(setting.particles, Screen(rows_per_expert=rows, dtype=fast_dtype(setting.device))))]

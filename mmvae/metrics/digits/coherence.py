@@ -5,11 +5,10 @@ import torch
 from torch import Tensor
 
 from mmvae.evaluation.classifiers import Judges, predict
+from mmvae.evaluation.generation import DECODED_AT_ONCE
 from mmvae.evaluation.labelled import DigitTest
 from mmvae.evaluation.measured import share
 from mmvae.model import MultimodalVAE
-
-DECODED_AT_ONCE = {"cpu": 256, "cuda": 8192}
 
 Seen = dict[str, dict[str, np.ndarray]]  # kind of classifier -> modality -> digits (n,)
 

@@ -5,9 +5,10 @@ Of Gaussians fitted to both (Heusel et al. 2017), in another network than Incept
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvae.evaluation.classifiers import PREDICTED_AT_ONCE, STRONG
+from mmvae.evaluation.generation import decoded
 from mmvae.evaluation.labelled import DigitTest, latents
 from mmvae.model import MultimodalVAE
 
@@ -23,23 +24,24 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 @torch.no_grad()
 def measure(model: MultimodalVAE, test: DigitTest) -> dict:
-    """prior.<a>: of a's images made from the prior. <b>_to_<a>: from a sample given b, for every test pair."""
+    """prior.<a>: of a's images made from the prior. <b>_to_<a>: from a sample given b. As many as there are test pairs.
+
+    Of few images both are too large, by the same.
+    """
     device = next(iter(test.values.values())).device
-    generator = torch.Generator(device).manual_seed(test.seed)
-    given = {name: test.on_device(z) for name, z in latents(model, test)[1].items()}
-    drawn = model.draw(test.settings.joint_samples, generator)
+    given = {name: test.on_device(z) for name, z in latents(model, test.values, test.seed).items()}
+    drawn = model.draw(len(test.digits), torch.Generator(device).manual_seed(test.seed))
     result: dict = {}
-    for name in model.modalities:
-        if name not in test.judges[STRONG]:
-            continue
-        judge, rows = test.judges[STRONG][name], PREDICTED_AT_ONCE[device.type]
-
-        def seen(images: Tensor, judge=judge, rows=rows) -> np.ndarray:
-            return torch.cat([judge.penultimate(part) for part in images.split(rows)]).double().cpu().numpy()
-
-        real = seen(test.values[name])
-        made = torch.cat([model.decode(name, part) for part in drawn.split(rows)])
-        result.setdefault("prior", {})[name] = frechet(seen(made), real)
-        for source, z in given.items():
-            result[f"{source}_to_{name}"] = frechet(seen(model.decode(name, z)), real)
+    for name, judge in test.judges[STRONG].items():
+        if name in model.modalities:
+            real = seen(judge, test.values[name])
+            result.setdefault("prior", {})[name] = frechet(seen(judge, decoded(model, name, drawn)), real)
+            for source, z in given.items():
+                result[f"{source}_to_{name}"] = frechet(seen(judge, decoded(model, name, z)), real)
     return result
+
+
+def seen(judge: nn.Module, images: Tensor) -> np.ndarray:
+    """Activations of the last hidden layer: (n, C, H, W) -> (n, F)."""
+    parts = images.split(PREDICTED_AT_ONCE[images.device.type])
+    return torch.cat([judge.penultimate(part) for part in parts]).double().cpu().numpy()

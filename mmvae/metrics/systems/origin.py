@@ -5,15 +5,17 @@ import numpy as np
 from mmvae.evaluation.labelled import DigitTest, latents
 from mmvae.evaluation.measured import share
 from mmvae.evaluation.probes import fit_probe
-from mmvae.model import MultimodalVAE
+from mmvae.model import Inputs, MultimodalVAE
 
 
 def measure(model: MultimodalVAE, test: DigitTest) -> dict:
-    """accuracy: on test samples; of M modalities in one space 1 / M, in spaces apart 1."""
-    if len(model.modalities) < 2:
+    """accuracy: on test samples, of the latents that all share; of M modalities in one space 1 / M, in M spaces 1."""
+    if len(model.modalities) < 2 or model.common is None:
         return {}
-    training, held_out = latents(model, test)
-    origin = np.repeat(range(len(training)), len(test.training_digits))
-    probe = fit_probe(np.concatenate(list(training.values())), origin)
-    found = probe.predict(np.concatenate(list(held_out.values())))
-    return {"accuracy": share(found == np.repeat(range(len(held_out)), len(test.digits)))}
+
+    def rows(values: Inputs) -> tuple[np.ndarray, np.ndarray]:
+        every = [z[:, model.common] for z in latents(model, values, test.seed).values()]
+        return np.concatenate(every), np.repeat(range(len(every)), [len(z) for z in every])
+
+    probe, (held_out, origin) = fit_probe(*rows(test.training)), rows(test.values)
+    return {"accuracy": share(probe.predict(held_out) == origin)}

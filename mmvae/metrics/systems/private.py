@@ -21,7 +21,7 @@ def measure(model: MultimodalVAE, test: DigitTest) -> dict:
         return {"latents": {name: len(positions) for name, positions in by_rule(model, test).items()}}
     parts = {name: np.r_[part] for name, part in model.parts().items()}
     result: dict = {"latents": {"shared": model.shared} | {name: len(part) for name, part in parts.items()}}
-    training, held_out = latents(model, test)
+    training, held_out = (latents(model, values, test.seed) for values in (test.training, test.values))
     for name in names:
         for kind, part in (("shared", np.arange(model.shared)), ("private", parts[name])):
             if len(part):
@@ -33,7 +33,7 @@ def measure(model: MultimodalVAE, test: DigitTest) -> dict:
 
 def by_rule(model: MultimodalVAE, test: DigitTest) -> dict[str, list[int]]:
     """A latent is shared if the posteriors of every two modalities differ by less than half of the smallest KL to the
-    prior (symmetric KL), and else the modality's whose KL to the prior is largest.
+    prior (symmetric KL), and else the modality's whose KL to the prior is largest, also a latent that says nothing.
     """
     to_prior, between = divergences(model, test.values)
     kl, apart = np.stack(list(to_prior.values())), np.stack(list(between.values())).max(0)

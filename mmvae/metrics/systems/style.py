@@ -21,7 +21,7 @@ def colour(images: Tensor) -> np.ndarray:
 
 def measure(model: MultimodalVAE, test: DigitTest) -> dict:
     """brightness.<a>, and colour.<a> of colour images: R squared on test images, from a sample given a."""
-    training, held_out = latents(model, test)
+    training, held_out = (latents(model, values, test.seed) for values in (test.training, test.values))
     result: dict = {}
     for name in training:
         if test.values[name].dim() != 4:
