@@ -7,9 +7,8 @@ import torch
 from mmvae import model, params, runs
 from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
-from mmvae.evaluation.labelled import DigitSettings, DigitTest
+from mmvae.evaluation.labelled import DigitSettings, DigitTest, shows_digit
 from mmvae.files import write_table
-from mmvae.metrics.digits.coherence import see
 from mmvae.metrics.systems import cross_error
 from mmvae.runs import Run
 from mmvae.systems import Figure2, replaced
@@ -34,8 +33,9 @@ def across(made: model.MultimodalVAE, test: DigitTest) -> dict[str, float]:
     generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
     right, errors = [], cross_error.measure(made, test)
     for source, values in test.values.items():
-        seen = see(made, made.sample({source: values}, generator), test.judges)[classifiers.STRONG]
-        right += [(digits == test.digits).mean() for name, digits in seen.items() if name != source]
+        z = made.sample({source: values}, generator)
+        others = [name for name in test.judges[classifiers.STRONG] if name != source]
+        right += [shows_digit(made, name, z, test).mean() for name in others]
     between = [error.value for name, error in errors.items() if len(set(name.split("_to_"))) > 1]
     return {"cross": float(np.mean(right)), "error": float(np.mean(between))}
 

@@ -47,6 +47,16 @@ def test_bivcca_is_mvaes_mixture_given_all_modalities_alone(x, generator):
     same(loss(model, x, noise, ONE), mvae.subsampled_elbo(toy_model("mvae", posterior="moe"), x, noise, ONE))
 
 
+def test_bivcca_is_the_mean_over_experts_of_scaled_likelihood_minus_kl(x, generator):
+    loss, model = MixtureElbo(beta=1.0), toy_model("bivcca")
+    noise, expected = loss.noise(model, BATCH, generator), 0
+    for expert, standard in zip(map(model.expert, x, x.values()), noise[0][1], strict=True):
+        z = (expert.loc + expert.scale * standard)[0]
+        likelihood = sum(m.scaling * m.log_likelihood(z, x[name]) for name, m in model.modalities.items())
+        expected = expected + (likelihood - expert.kl(model.prior()).sum(-1)) / len(x)
+    torch.testing.assert_close(loss(model, x, noise, ONE).bound, expected)
+
+
 def test_beta_weighs_the_divergence_in_the_surrogate_alone(x, generator):
     model = toy_model("bivcca")
     noise = MixtureElbo(1.0).noise(model, BATCH, generator)

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmvae.evaluation.classifiers import Judges
+from mmvae.evaluation.classifiers import STRONG, Judges, predict
+from mmvae.evaluation.generation import decoded
 from mmvae.model import Inputs, MultimodalVAE
 from mmvae.params import Section, whole
 
@@ -46,3 +47,11 @@ def latents(model: MultimodalVAE, values: Inputs, seed: int, views: Views | None
     views = views or {name: [name] for name in model.modalities}
     given = {view: {name: values[name] for name in names} for view, names in views.items()}
     return {view: model.sample(x, generator).cpu().numpy() for view, x in given.items()}
+
+
+def shows_digit(model: MultimodalVAE, name: str, z: Tensor, test: DigitTest) -> np.ndarray:
+    """Does the image of a modality, made from the latents of each test pair (n, D), show its digit? (n,) bool.
+
+    By the strong classifier, in the likelihood's mean.
+    """
+    return predict(test.judges[STRONG][name], decoded(model, name, z)).cpu().numpy() == test.digits

@@ -1,10 +1,11 @@
 """Do both modalities say more than one? Differences between pairs of numbers of the same test pairs."""
 
+import numpy as np
+
 from mmvae.evaluation.classifiers import STRONG
-from mmvae.evaluation.labelled import DigitTest, latents
-from mmvae.evaluation.measured import mean
+from mmvae.evaluation.labelled import DigitTest, latents, shows_digit
+from mmvae.evaluation.measured import Measured, mean
 from mmvae.evaluation.probes import fit_probe
-from mmvae.metrics.digits.coherence import see
 from mmvae.model import MultimodalVAE
 
 ALL = "all"
@@ -21,12 +22,15 @@ def measure(model: MultimodalVAE, test: DigitTest) -> dict:
     views = {name: [name] for name in names} | {ALL: names}
     training, held_out = (latents(model, values, test.seed, views) for values in (test.training, test.values))
     probed = {v: fit_probe(training[v], test.training_digits).predict(held_out[v]) == test.digits for v in views}
-    seen = {view: see(model, test.on_device(z), test.judges)[STRONG] for view, z in held_out.items()}
+    shown = {
+        name: {view: shows_digit(model, name, test.on_device(held_out[view]), test) for view in (name, ALL)}
+        for name in test.judges[STRONG]
+        if name in names
+    }
 
-    def gain(one: str, hits: dict) -> tuple:
+    def gain(one: str, hits: dict[str, np.ndarray]) -> Measured:
         return mean(hits[ALL].astype(float) - hits[one])
 
-    shown = {name: {view: seen[view][name] == test.digits for view in (name, ALL)} for name in seen[ALL]}
     return {
         "probe": {name: gain(name, probed) for name in names},
         "image": {name: gain(name, hits) for name, hits in shown.items()},
