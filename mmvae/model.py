@@ -135,7 +135,8 @@ class MultimodalVAE(nn.Module, ABC):
 
     def log_joint(self, x: Inputs, z: Tensor) -> Tensor:
         """log p(z) + sum of scaled log p(x_m | z), row by row: x (N, ...), z (N, D) -> (N,)."""
-        return self.prior().log_prob(z) + self.log_likelihood(x, z)
+        likelihood = self.log_likelihood(x, z)  # first: the order decides how gradients are rounded
+        return self.prior().log_prob(z) + likelihood
 
     def scores(self, x: Inputs, z: Tensor) -> Inputs:
         """Unscaled log p(x_m | z) of each modality, without gradient: z (S, B, D) -> (S, B) each."""

@@ -16,6 +16,7 @@ from mmvae.figures import curves
 from mmvae.files import read_arrays, read_csv, read_table
 from stages import (
     evaluate,
+    evaluate_system,
     figure_curves,
     figure_generation,
     figure_learning,
@@ -186,3 +187,20 @@ def test_every_figure_is_there(project):
         *(f"figure4_{what}.png" for what in ("prior_means", "prior_samples", "cross")),
         *(f"figure5/{what}.png" for what in ("divergences", "traversal_a", "traversal_b")),
     }
+
+
+@pytest.mark.parametrize("run", ["mmvae", "a_and_c"])
+def test_figure_2_measures_modalities_of_any_kind(project, run, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evaluate_system", "--set=toy", f"--run={run}", "--seed=0"])
+    evaluate_system.main()
+    table = read_table(project / f"data/evaluations/toy/{run}_0.csv")
+    metrics = dict(zip(table["metric"], table["value"], strict=True))
+    names = [name for name in MODALITIES if run == "mmvae" or name != "b"]
+    images = [name for name in IMAGES if name in names]
+    ways = {f"{one}_to_{other}" for one in names for other in names if one != other}
+    assert of(metrics, "transfer.") == ways | set(names)
+    assert of(metrics, "means.") == {way for way in ways if way[-1] in images}
+    assert of(metrics, "cross_error.") == {f"{one}_to_{image}" for one in names for image in images}
+    assert of(metrics, "synergy.") == {f"probe.{name}" for name in names} | {f"image.{name}" for name in images}
+    assert of(metrics, "frechet.prior.") == of(metrics, "style.brightness.") == set(images)
+    assert all(np.isfinite(value) for value in metrics.values())
