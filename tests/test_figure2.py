@@ -10,14 +10,14 @@ import yaml
 from conftest import ROOT
 from toys import untrained_classifiers, write_digit_noise
 
-from mmvae import params, runs
+from mmvae import params, runs, systems
 from mmvae.evaluation import classifiers
 from mmvae.files import read_table
 from mmvae.systems import LATE_FUSION
 from mmvae.training.run import train_run
 from stages import evaluate_system, figure_system_images, figure_systems, tune
 
-STUDY = ROOT / "studies" / "figure2"
+STUDY, PAGE = ROOT / "studies" / "figure2", ROOT / "docs" / "figure2.md"
 KEPT = {"shared_objective": ("mmvae", "vae_grey", "vae_colour"), "own_objective": ("mmvae_plus", "jmvae", "dmvae")}
 BOTH = [run for group in KEPT.values() for run in group if not run.startswith("vae")]
 
@@ -89,3 +89,10 @@ def test_the_results_are_of_the_parameters():
     named = [*(name for group in content["runs"].values() for name in group), LATE_FUSION]
     found = every[every["run"] != "classifiers"].groupby("run")["seed"].unique()
     assert {run: sorted(seeds) for run, seeds in found.items()} == dict.fromkeys(named, content["seeds"])
+
+
+def test_the_page_shows_the_table(monkeypatch, capsys):
+    monkeypatch.chdir(STUDY)
+    monkeypatch.setattr(sys, "argv", ["systems", "digits"])
+    systems.main()
+    assert f"$ cd studies/figure2 && python -m mmvae.systems digits\n{capsys.readouterr().out}```" in PAGE.read_text()
