@@ -24,7 +24,8 @@ DRAWS = 20_000
 BATCH, PARTICLES = 4, 3
 KINDS, MODELS = registry.names("kinds"), registry.names("models")
 SETS = [
-    *({kind: kind} for kind in KINDS),
+    {"grey": "grey"},
+    {"captions": "captions"},
     *({kind: kind, "grey": "grey"} for kind in KINDS if kind != "grey"),
     {kind: kind for kind in KINDS},
 ]

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 import torch
 from torch import nn
-from toys import KINDS, toy_model, toy_pairs
+from toys import toy_model, toy_pairs
 
 from mmvae import objectives
 from mmvae.distributions import Mixture, Normal
@@ -282,21 +282,3 @@ def test_mmvae_plus_of_one_modality_is_an_iwae(generator):
     log_weights = model.log_weights(x, posterior.place(noise[0][1]), posterior)
     expected = objectives.bound_value(log_weights, "iwae", "loose")
     torch.testing.assert_close(loss(model, x, noise, ONE).bound, expected, rtol=1e-5, atol=1e-3)
-
-
-@pytest.mark.parametrize("name", ["dmvae", "mmvae_plus"])
-def test_a_decoder_does_not_see_the_private_latents_of_another(name, x):
-    model = toy_model(name, latents=6, private=2).eval()
-    z, moved = torch.randn(BATCH, 6), torch.zeros(BATCH, 6)
-    moved[:, model.parts()["b"]] = 1
-    assert torch.equal(model.decode("a", z), model.decode("a", z + moved))
-    assert not torch.equal(model.decode("b", z), model.decode("b", z + moved))
-    given = model.posterior({"a": x["a"]}).experts
-    for part, prior in ((given.loc, model.prior().loc), (given.scale, model.prior().scale)):
-        absent = model.parts()["b"]
-        assert torch.equal(part[0][:, absent], prior[absent].expand(BATCH, -1))
-
-
-def test_private_latents_must_leave_shared_ones():
-    with pytest.raises(ValueError, match="leave no shared latents of 4"):
-        toy_model("dmvae", KINDS, private=2)

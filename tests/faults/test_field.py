@@ -194,7 +194,7 @@ HOSTILE = {
     "OPENBLAS_NUM_THREADS": "2",
     "MKL_NUM_THREADS": "2",
 }
-TRIED = ("download", "train", "evaluate", "figure5", "train_fasttext", "fit_cca")
+TRIED = ("download", "train", "figure5", "train_fasttext")
 
 
 def test_rows_05_and_11_the_same_bytes_whatever_is_exported(finished, shared, fault):
