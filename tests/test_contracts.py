@@ -202,6 +202,7 @@ class Stopping:
         return self.loss(*given)
 
 
+@pytest.mark.slow
 @every_set
 @every_model
 def test_an_interrupted_training_goes_on_to_the_same_bytes(name, options, kinds, tmp_path):
