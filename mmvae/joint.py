@@ -48,7 +48,7 @@ class JointEncoderVAE(GaussianVAE):
         super().__init__(config)
         copies = {name: made.encoder for name, made in modalities(config, config.latents).items()}
         for encoder in copies.values():
-            encoder.leave_decoder()
+            encoder.drop_decoder_parts()
         self.joint_encoders, sizes = nn.ModuleDict(copies), [encoder.behead() for encoder in copies.values()]
         self.fusion = Fusion(sizes, config.latents)
         self.to(memory_format=torch.channels_last)

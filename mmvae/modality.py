@@ -5,6 +5,7 @@ predicts, which for captions is one embedding for each word.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -85,12 +86,12 @@ class ImageOptions(Section):
         return LaplaceLikelihood(self.likelihood_scale) if self.likelihood == "laplace" else BernoulliLikelihood()
 
 
-class TwoHeads(nn.Module):
+class TwoHeads(nn.Module, ABC):
     """What every kind's encoder is: `features` of an input, and two heads of D latents, `loc` and `scale_logits`."""
 
+    @abstractmethod
     def features(self, x: Tensor) -> Tensor:
         """The last hidden layer: (B, ...)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, ...) -> location and scale logits, (B, D) each."""
@@ -103,7 +104,7 @@ class TwoHeads(nn.Module):
         self.loc = self.scale_logits = None
         return size
 
-    def leave_decoder(self) -> None:
+    def drop_decoder_parts(self) -> None:
         """Take away what a decoder alone uses of this encoder, which has none."""
 
 

@@ -5,7 +5,7 @@ that it sees: `mmvae_features`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -76,6 +76,16 @@ class Run:
         """Kind -> options, with what the run replaces."""
         of_set = params["networks"][self.data_set]
         return {kind: of_set[kind] | self.entry.networks.get(kind, {}) for kind in self.kinds.values()}
+
+    def replaced(self, option: str, value: Any) -> "Run":
+        """The run with another value of an option; 'networks.grey.scaling' is one within its networks."""
+        entry = self.entry.model_dump(exclude_none=True)
+        *path, last = option.split(".")
+        at = entry
+        for key in path:
+            at = at.setdefault(key, {})
+        at[last] = value
+        return replace(self, entry=Entry(**entry))
 
 
 def of_set(params: dict, data_set: str) -> dict[str, Run]:

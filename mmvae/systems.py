@@ -5,7 +5,7 @@ A criterion is a few numbers of the long table, each with the line that it is co
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,6 @@ import pandas as pd
 from mmvae import params
 from mmvae.files import FileError, read_table
 from mmvae.params import ParamsError, Section, Seed, real
-from mmvae.runs import Run
 from mmvae.tables import CLASSIFIERS
 
 FACTORISATION, JOINT, CROSS, SYNERGY = "factorisation", "joint", "cross", "synergy"
@@ -51,17 +50,6 @@ class Figure2(Section):
         if several := [run for run, options in found.items() if len(options) != 1]:
             raise ParamsError(f"figure2.tuned: {several[0]} has {len(found[several[0]])} options; name one")
         return {run: option for run, (option,) in found.items()}
-
-
-def replaced(run: Run, option: str, value: Any) -> Run:
-    """The run with another value of an option; 'networks.grey.scaling' is one within its networks."""
-    entry = run.entry.model_dump(exclude_none=True)
-    *path, last = option.split(".")
-    at = entry
-    for key in path:
-        at = at.setdefault(key, {})
-    at[last] = value
-    return replace(run, entry=type(run.entry)(**entry))
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,10 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _end_with_dvc() -> None:
-    while DVC.is_running() and DVC.status() != "zombie":
-        time.sleep(WATCH_EVERY)
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):  # when it ends between the two questions
+        while DVC.is_running() and DVC.status() != "zombie":
+            time.sleep(WATCH_EVERY)
     print("DVC is gone; the stage ends with it.", file=sys.stderr, flush=True)
     os._exit(1)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from mmvae import model, params, registry
 from mmvae.data.prepared import LabelledPairs
-from mmvae.evaluation import classifiers
-from mmvae.evaluation.labelled import DigitSettings, DigitTest
+from mmvae.evaluation.labelled import digit_test
 from mmvae.evaluation.measured import table
 from mmvae.files import read_csv, write_csv, write_table
 from mmvae.metrics.learning import growth
@@ -19,14 +18,7 @@ def main() -> None:
     weights = Path(f"models/{given.set}/{given.run}")
     trained = model.load(weights / f"{given.seed}.safetensors", device)
     pairs = LabelledPairs(given.set, device)
-    names = tuple(trained.modalities)
-    test = DigitTest(
-        *pairs.first_pass("train", names),
-        *pairs.first_pass("test", names),
-        classifiers.load(f"models/{given.set}/classifiers.safetensors", pairs.kinds, device),
-        params.section(DigitSettings, params.load(), f"evaluate.{given.set}"),
-        given.seed,
-    )
+    test = digit_test(pairs, list(trained.modalities), params.load(), given.seed)
     folder = "metrics.digits"
     measured = {name: registry.find(folder, name).measure(trained, test) for name in registry.names(folder)}
     write_table(f"data/evaluations/{given.set}/{given.run}_{given.seed}.csv", table(measured))

@@ -6,9 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmvae import model, params, registry, runs
 from mmvae.data.prepared import LabelledPairs
-from mmvae.evaluation import classifiers
-from mmvae.evaluation.classifiers import STRONG
-from mmvae.evaluation.labelled import DigitSettings, DigitTest
+from mmvae.evaluation.labelled import digit_test
 from mmvae.evaluation.measured import table
 from mmvae.files import read_table, write_table
 from mmvae.late_fusion import LateFusion
@@ -44,8 +42,16 @@ def cost(trained: MultimodalVAE, phases: list[Phase], x: Inputs) -> dict:
     }
 
 
+def trained(content: dict, pairs: LabelledPairs, name: str, seed: int) -> tuple[MultimodalVAE, dict]:
+    """The model of a run, and what it costs."""
+    one = runs.find(content, pairs.data_set, name)
+    made = model.load(f"models/{pairs.data_set}/{name}/{seed}.safetensors", pairs.device)
+    x = pairs.split("train", tuple(made.modalities)).batch(slice(0, one.train(content)["batch_size"]))
+    return made, cost(made, phases_of(one, content, pairs.device), x)
+
+
 def late_fusion(content: dict, pairs: LabelledPairs, seed: int) -> tuple[LateFusion, dict]:
-    """The single VAEs and a mixture of their latents; what they cost together.
+    """The single VAEs and a mixture of their latents, and what they cost together.
 
     Raises:
         ParamsError: a modality has no run of its own, or has several.
@@ -64,28 +70,16 @@ def late_fusion(content: dict, pairs: LabelledPairs, seed: int) -> tuple[LateFus
 
 def main() -> None:
     given = arguments("set", "run", "seed")
-    device, content = find_device(), params.load()
-    pairs = LabelledPairs(given.set, device)
+    content = params.load()
+    pairs = LabelledPairs(given.set, find_device())
     if given.run == LATE_FUSION:
         system, costs = late_fusion(content, pairs, given.seed)
     else:
-        system = model.load(f"models/{given.set}/{given.run}/{given.seed}.safetensors", device)
-    names = tuple(system.modalities)
-    judges = classifiers.load(f"models/{given.set}/classifiers.safetensors", pairs.kinds, device)
-    test = DigitTest(
-        *pairs.first_pass("train", names),
-        *pairs.first_pass("test", names),
-        {STRONG: judges[STRONG]},
-        params.section(DigitSettings, content, f"evaluate.{given.set}"),
-        given.seed,
-    )
+        system, costs = trained(content, pairs, given.run, given.seed)
+    test = digit_test(pairs, list(system.modalities), content, given.seed, strong=True)
     measured = {}
     for folder in FOLDERS:
         measured |= {name: registry.find(folder, name).measure(system, test) for name in registry.names(folder)}
-    if given.run != LATE_FUSION:
-        one = runs.find(content, given.set, given.run)
-        batch = {name: values[: one.train(content)["batch_size"]] for name, values in test.training.items()}
-        costs = cost(system, phases_of(one, content, device), batch)
     write_table(f"data/evaluations/{given.set}/{given.run}_{given.seed}.csv", table(measured | {"cost": costs}))
 
 

@@ -11,6 +11,7 @@ from mmvae.figures.grids import grids, save
 from stages import arguments, run
 
 SHOWN = 10
+COLOURS = 128
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
     title = f"{given.set}: the first {SHOWN} test pairs, and {SHOWN} draws, of every system, seed {given.seed}"
     inputs = [(f"given {image}", x[image].numpy()[None]) for image, _ in crossed]
     inputs += [(f"real {image}", x[image].numpy()[None]) for image in images]
-    save(f"plots/{given.set}/figure2_images.png", grids([inputs, panels], title, scale=1.1, row_labels=names))
+    save(f"plots/{given.set}/figure2_images.png", grids([inputs, panels], title, scale=1.1, row_labels=names), COLOURS)
 
 
 if __name__ == "__main__":

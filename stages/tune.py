@@ -7,11 +7,11 @@ import torch
 from mmvae import model, params, runs
 from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
-from mmvae.evaluation.labelled import DigitSettings, DigitTest, shows_digit
+from mmvae.evaluation.labelled import DigitTest, digit_test, shows_digit
 from mmvae.files import write_table
 from mmvae.metrics.systems import cross_error
 from mmvae.runs import Run
-from mmvae.systems import Figure2, replaced
+from mmvae.systems import Figure2
 from mmvae.training.device import find_device
 from mmvae.training.loop import Budget, train
 from mmvae.training.run import model_config, phases_of
@@ -45,13 +45,7 @@ def main() -> None:
     device, content = find_device(), params.load()
     pairs = LabelledPairs(given.set, device)
     figure = params.section(Figure2, content, "figure2")
-    test = DigitTest(
-        *pairs.first_pass("train"),
-        *pairs.first_pass("validation"),
-        classifiers.load(f"models/{given.set}/classifiers.safetensors", pairs.kinds, device),
-        params.section(DigitSettings, content, f"evaluate.{given.set}"),
-        figure.tuning_seed,
-    )
+    test = digit_test(pairs, list(pairs.kinds), content, figure.tuning_seed, "validation", strong=True)
     one, rows = runs.find(content, given.set, given.run), []
     option, values = figure.tried()[given.run]
     if len(one.kinds) < 2:
@@ -59,7 +53,7 @@ def main() -> None:
             f"figure2.tuned: {given.run} has one modality, and is judged by what it makes of others"
         )
     for value in values:
-        made = trained_run(replaced(one, option, value), content, pairs, figure.tuning_seed)
+        made = trained_run(one.replaced(option, value), content, pairs, figure.tuning_seed)
         rows.append({"run": given.run, "option": option, "value": value} | across(made, test))
     write_table(f"data/tuning/{given.set}/{given.run}.csv", pd.DataFrame(rows))
 

@@ -245,8 +245,8 @@ def test_the_gain_over_single_vaes():
 def test_tuned_values_replace_options_and_networks():
     content = params.load(STUDY / "params.yaml")
     run = runs.find(content, "digits", "mmvae")
-    assert systems.replaced(run, "networks.grey.scaling", 8.0).networks(content)["grey"]["scaling"] == 8.0
-    assert systems.replaced(run, "bound", "tight").entry.options == {"bound": "tight"}
+    assert run.replaced("networks.grey.scaling", 8.0).networks(content)["grey"]["scaling"] == 8.0
+    assert run.replaced("bound", "tight").entry.options == {"bound": "tight"}
     assert run.entry.options == {"bound": "loose"}
 
 

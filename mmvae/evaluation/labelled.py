@@ -1,11 +1,15 @@
 """What the metrics of digit sets are given besides the model: test data, judges and numbers of samples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mmvae import params
+from mmvae.data.prepared import LabelledPairs
+from mmvae.evaluation import classifiers
 from mmvae.evaluation.classifiers import STRONG, Judges, predict
 from mmvae.evaluation.generation import decoded
 from mmvae.model import Inputs, MultimodalVAE
@@ -35,6 +39,26 @@ class DigitTest:
     def on_device(self, z: np.ndarray) -> Tensor:
         """Latents (n, D) where the values are."""
         return torch.from_numpy(z).to(next(iter(self.values.values())).device)
+
+
+def digit_test(
+    pairs: LabelledPairs, names: Sequence[str], content: dict, seed: int, split: str = "test", *, strong: bool = False
+) -> DigitTest:
+    """The pairs of a split of some modalities, with the settings of params.yaml and the trained classifiers.
+
+    strong: without the weak ones.
+
+    Raises:
+        FileError: an input, or the classifiers, are missing or damaged.
+    """
+    judges = classifiers.load(f"models/{pairs.data_set}/classifiers.safetensors", pairs.kinds, pairs.device)
+    return DigitTest(
+        *pairs.first_pass("train", tuple(names)),
+        *pairs.first_pass(split, tuple(names)),
+        {STRONG: judges[STRONG]} if strong else judges,
+        params.section(DigitSettings, content, f"evaluate.{pairs.data_set}"),
+        seed,
+    )
 
 
 Views = dict[str, list[str]]  # what latents are called -> the modalities that they are given

@@ -75,7 +75,7 @@ class Encoder(TwoHeads):
         """The last hidden layer, (B, widest, 4, 4)."""
         return self.hidden(self.words(x)[:, None])
 
-    def leave_decoder(self) -> None:
+    def drop_decoder_parts(self) -> None:
         self.words.bias = None
 
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import kills
 import psutil
 import pytest
+import stages
 import yaml
 from conftest import ROOT
 from tiny import call, locked_stage, remove_outputs, snapshot
@@ -29,10 +31,10 @@ def finished(finished_project) -> tuple[Path, dict[str, bytes]]:
 
 
 def outputs(folder: Path, stage: dict) -> dict[str, bytes]:
-    """The files of a stage's outputs that are there."""
+    """The files of a stage's outputs that are there, but for what is half written."""
     paths = [folder / out["path"] for out in stage["outs"]]
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if "partial" not in path.name}
 
 
 def partial(folder: Path) -> list[Path]:
@@ -119,6 +121,22 @@ def test_a_stage_ends_with_its_parent(tmp_path, fault):
         parent.communicate()
         _, alive = psutil.wait_procs([child], timeout=20)
         assert not alive or child.status() == psutil.STATUS_ZOMBIE
+
+
+class Ending:
+    """A process that is there when one asks whether it is, and gone when one asks for more."""
+
+    is_running = staticmethod(lambda: True)
+
+    def status(self) -> str:
+        raise psutil.NoSuchProcess(1)
+
+
+def test_a_stage_ends_with_a_parent_that_ends_while_it_is_looked_at(monkeypatch, fault):
+    monkeypatch.setattr(stages, "DVC", Ending())
+    monkeypatch.setattr(os, "_exit", Mock(side_effect=SystemExit))
+    with fault("interruption: kill -9 of dvc alone"), pytest.raises(SystemExit):
+        stages._end_with_dvc()
 
 
 TARGETS = ["figure3@digits"]  # and what it needs
