@@ -95,4 +95,4 @@ def test_the_page_shows_the_table(monkeypatch, capsys):
     monkeypatch.chdir(STUDY)
     monkeypatch.setattr(sys, "argv", ["systems", "digits"])
     systems.main()
-    assert f"```text\n{capsys.readouterr().out}```" in PAGE.read_text()
+    assert f"\n\n{capsys.readouterr().out}\n" in PAGE.read_text()

@@ -9,10 +9,10 @@ from mmvae.figures.grids import default_style
 from mmvae.systems import Cells, Number
 
 TITLES = {
-    systems.FACTORISATION: "(a) latent factorisation: transfer, %",
-    systems.JOINT: "(b) joint generation: agreement, %",
+    systems.FACTORISATION: "(a) latent factorisation: transfer, %\nat the right: brightness from latents, R²",
+    systems.JOINT: "(b) joint generation: agreement, %\nat the right: entropy of the digits drawn, nats",
     systems.CROSS: "(c) cross generation: right digit, %",
-    systems.SYNERGY: "(d) synergy: given both rather than one, points",
+    systems.SYNERGY: "(d) synergy: both given, not one, points\nat the right: log-likelihood of both above the sum",
 }
 SPREAD = 0.5  # of a row's height, over which its numbers lie
 

@@ -13,10 +13,11 @@ from unittest.mock import Mock
 import kills
 import psutil
 import pytest
-import stages
 import yaml
 from conftest import ROOT
 from tiny import call, locked_stage, remove_outputs, snapshot
+
+import stages
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = {re.search(r"-m (\S+)", stage["cmd"])[1]: name for name, stage in reversed(PIPELINE.items())}
