@@ -31,8 +31,8 @@ class SampledElbo(ABC):
         """The objective on a batch."""
 
     def held_out(self, model: MultimodalVAE, x: Inputs, log_weights: Tensor, generator: torch.Generator) -> Tensor:
-        noise = self.noise(model, log_weights.shape[-1], generator)
-        return self(model, x, noise, log_weights.new_ones(())).bound
+        noise = self.noise(model, len(next(iter(x.values()))), generator)
+        return self(model, x, noise, torch.ones((), device=generator.device)).bound
 
 
 def explained(model: MultimodalVAE, x: Inputs, posterior: Mixture, noise: Tensor) -> Tensor:

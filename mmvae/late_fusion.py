@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mmvae.evaluation.mixtures import fit
-from mmvae.model import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalModel, MultimodalVAE
 
 RIDGE = 1e-6  # on the diagonal of a covariance that is inverted
 
@@ -50,12 +50,11 @@ def drawn(log_weights: Tensor, means: Tensor, covariances: Tensor, generator: to
     return means[torch.arange(len(means)), component] + torch.einsum("bij,bj->bi", roots, noise)
 
 
-class LateFusion:
-    """Answers what Figure 2 asks of a system. It has no prior, no posterior, and no latents that modalities share."""
-
-    has_density, common = False, None
+class LateFusion(MultimodalModel):
+    """It has no prior, no posterior, and no latents that modalities share."""
 
     def __init__(self, parts: dict[str, MultimodalVAE], training: Inputs, seed: int):
+        nn.Module.__init__(self)
         self.parts = parts
         self.modalities = nn.ModuleDict({name: part.modalities[name] for name, part in parts.items()})
         ends = np.cumsum([0, *(part.config.latents for part in parts.values())])
@@ -89,10 +88,6 @@ class LateFusion:
     def view(self, name: str, z: Tensor) -> Tensor:
         """A modality's own latents: (..., F) -> (..., D)."""
         return z[..., self.places[name]]
-
-    def decode(self, name: str, z: Tensor) -> Tensor:
-        """As the modality's VAE does: (N, F) -> (N, ...)."""
-        return self.modalities[name].decode(self.view(name, z))
 
     def _others(self, z: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """What the mixture says of the latents of the modalities that are not in z."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmvae import registry
-from mmvae.model import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalModel
 from mmvae.objectives import Estimate
 from mmvae.params import check
 
@@ -21,17 +21,19 @@ Noise = list[tuple[tuple[str, ...], Tensor]]  # subsets of the modalities, each 
 class Loss(Protocol):
     """How one kind of model is trained."""
 
-    def noise(self, model: MultimodalVAE, batch: int, generator: torch.Generator) -> Noise:
+    def noise(self, model: MultimodalModel, batch: int, generator: torch.Generator) -> Noise:
         """Standard noise for the posterior given each subset of modalities that the loss looks at."""
 
     def annealing(self, progress: float) -> float:
         """The weight of the KL after a share `progress` of training."""
 
-    def __call__(self, model: MultimodalVAE, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
+    def __call__(self, model: MultimodalModel, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
         """The objective on a batch."""
 
-    def held_out(self, model: MultimodalVAE, x: Inputs, log_weights: Tensor, generator: torch.Generator) -> Tensor:
-        """The reported bound on held-out pairs, given their log-weights (M, K, B): (B,), nats."""
+    def held_out(
+        self, model: MultimodalModel, x: Inputs, log_weights: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        """The reported bound on held-out pairs, given their log-weights (M, K, B), if the model has any: (B,), nats."""
 
 
 @dataclass(frozen=True)

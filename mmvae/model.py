@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mmvae import registry
 from mmvae.distributions import Family, Mixture, Normal, draws, normal_from_log_variance
 from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
-from mmvae.params import Section, check, whole
+from mmvae.params import ParamsError, Section, check, whole
 
 Inputs = dict[str, Tensor]
 LOG_VARIANCE_BOUND = 8.0  # of a Gaussian expert, both ways
@@ -62,14 +62,21 @@ def modalities(config: ModelConfig, latents: int) -> nn.ModuleDict:
     return nn.ModuleDict(modules)
 
 
-class MultimodalVAE(nn.Module, ABC):
-    """Subclasses say what prior and posterior are."""
+class MultimodalModel(nn.Module, ABC):
+    """What evaluation asks of every system: codes z of some modalities, and what they decode to.
 
-    has_density = True  # metrics of densities leave out a system without
-    common: slice | None = slice(None)  # the latents that all modalities share, if there are any
+    Metrics leave out what a system does not have.
+    """
+
+    has_density = False  # log p(x, z) and log q(z | x)
+    sees_all = True  # has a code of all modalities together
+    common: slice | None = None  # the latents that all modalities share, if there are any
+    fewest = 1  # modalities that it takes
 
     def __init__(self, config: ModelConfig):
         super().__init__()
+        if len(config.kinds) < self.fewest:
+            raise ParamsError(f"{config.model} takes {self.fewest} or more modalities, not {len(config.kinds)}")
         self.config = config
         self.modalities = modalities(config, self.width())
         self.to(memory_format=torch.channels_last)
@@ -81,6 +88,34 @@ class MultimodalVAE(nn.Module, ABC):
     def view(self, name: str, z: Tensor) -> Tensor:
         """The latents that a modality's decoder sees: (..., D) -> (..., width)."""
         return z
+
+    @abstractmethod
+    def sample(self, x: Inputs, generator: torch.Generator) -> Tensor:
+        """A code drawn given any subset of the modalities: (B, ...) each -> (B, D)."""
+
+    @abstractmethod
+    def mean(self, x: Inputs) -> Tensor:
+        """The mean code given any subset of the modalities: (B, D)."""
+
+    def generates(self, given: Sequence[str]) -> list[str]:
+        """The modalities that can be decoded from a code of these; given none, from what `draw` returns."""
+        return list(self.modalities)
+
+    def decode(self, name: str, z: Tensor) -> Tensor:
+        """Predicted mean pixels or features, or the most probable words: (N, D) -> (N, ...)."""
+        return self.modalities[name].decode(self.view(name, z))
+
+    def log_likelihood(self, x: Inputs, z: Tensor) -> Tensor:
+        """The sum of scaled log p(x_m | z), row by row: x (N, ...), z (N, D) -> (N,)."""
+        modalities = self.modalities
+        return sum(modalities[n].scaling * modalities[n].log_likelihood(self.view(n, z), x[n]) for n in x)
+
+
+class MultimodalVAE(MultimodalModel):
+    """Subclasses say what prior and posterior are."""
+
+    has_density = True
+    common: slice | None = slice(None)
 
     @abstractmethod
     def prior(self) -> Family:
@@ -124,15 +159,6 @@ class MultimodalVAE(nn.Module, ABC):
         """Draws from p(z): (count, D)."""
         return draws(self.prior(), count, generator)
 
-    def decode(self, name: str, z: Tensor) -> Tensor:
-        """Predicted mean pixels or features, or the most probable words: (N, D) -> (N, ...)."""
-        return self.modalities[name].decode(self.view(name, z))
-
-    def log_likelihood(self, x: Inputs, z: Tensor) -> Tensor:
-        """The sum of scaled log p(x_m | z), row by row: x (N, ...), z (N, D) -> (N,)."""
-        modalities = self.modalities
-        return sum(modalities[n].scaling * modalities[n].log_likelihood(self.view(n, z), x[n]) for n in x)
-
     def log_joint(self, x: Inputs, z: Tensor) -> Tensor:
         """log p(z) + sum of scaled log p(x_m | z), row by row: x (N, ...), z (N, D) -> (N,)."""
         likelihood = self.log_likelihood(x, z)  # first: the order decides how gradients are rounded
@@ -171,12 +197,12 @@ def gaussian(loc: Tensor, log_variance: Tensor) -> Normal:
     return normal_from_log_variance(loc, log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND), minimum=0.0)
 
 
-def build(config: ModelConfig) -> MultimodalVAE:
+def build(config: ModelConfig) -> MultimodalModel:
     """The model that `config` describes, with fresh weights from torch's global generator."""
     return registry.find("models", config.model).MODEL(config)
 
 
-def load(path: str | Path, device: torch.device | str = "cpu") -> MultimodalVAE:
+def load(path: str | Path, device: torch.device | str = "cpu") -> MultimodalModel:
     """A trained model, ready to evaluate, from its weights file, which says how to build it.
 
     Raises:
@@ -193,6 +219,6 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> MultimodalVAE:
     return model.to(device).eval().requires_grad_(False)
 
 
-def save(path: str | Path, model: MultimodalVAE) -> None:
+def save(path: str | Path, model: MultimodalModel) -> None:
     """The weights of `model` and the configuration that builds it."""
     write_weights(path, model.state_dict(), model.config.as_dict())

@@ -11,7 +11,7 @@ from mmvae.evaluation.measured import table
 from mmvae.files import read_table, write_table
 from mmvae.late_fusion import LateFusion
 from mmvae.losses import Phase
-from mmvae.model import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalModel
 from mmvae.params import ParamsError
 from mmvae.systems import LATE_FUSION
 from mmvae.training.device import find_device
@@ -21,7 +21,7 @@ from stages import arguments, run
 FOLDERS = ("metrics.digits", "metrics.systems")
 
 
-def cost(trained: MultimodalVAE, phases: list[Phase], x: Inputs) -> dict:
+def cost(trained: MultimodalModel, phases: list[Phase], x: Inputs) -> dict:
     """parameters: of the model. gflop: 1e9 operations a pair, forwards and backwards, in an update of the batch x.
 
     A screen's share depends on the weights, which are those at the end of the training.
@@ -42,7 +42,7 @@ def cost(trained: MultimodalVAE, phases: list[Phase], x: Inputs) -> dict:
     }
 
 
-def trained(content: dict, pairs: LabelledPairs, name: str, seed: int) -> tuple[MultimodalVAE, dict]:
+def trained(content: dict, pairs: LabelledPairs, name: str, seed: int) -> tuple[MultimodalModel, dict]:
     """The model of a run, and what it costs."""
     one = runs.find(content, pairs.data_set, name)
     made = model.load(f"models/{pairs.data_set}/{name}/{seed}.safetensors", pairs.device)

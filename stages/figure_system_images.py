@@ -29,7 +29,8 @@ def main() -> None:
         generator = torch.Generator().manual_seed(given.seed)
         for a, b in crossed:
             crossed[a, b].append(generation.across(trained, x, a, generator)[b])
-        from_prior = generation.from_prior(trained, SHOWN, 0, generator)
+        white = {image: (np.ones_like(x[image]), None) for image in images}
+        from_prior = generation.from_prior(trained, SHOWN, 0, generator) if trained.generates([]) else white
         for image in images:
             drawn[image].append(from_prior[image][0])
     panels = [(f"{a} to {b}", np.stack(made)) for (a, b), made in crossed.items()]

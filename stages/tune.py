@@ -18,7 +18,7 @@ from mmvae.training.run import model_config, phases_of
 from stages import arguments, run
 
 
-def trained_run(one: Run, content: dict, pairs: LabelledPairs, seed: int) -> model.MultimodalVAE:
+def trained_run(one: Run, content: dict, pairs: LabelledPairs, seed: int) -> model.MultimodalModel:
     """The run's model, trained from this seed, in memory alone."""
     training, validation = (pairs.split(split, tuple(one.kinds)) for split in ("train", "validation"))
     budget = params.check(Budget, one.train(content), f"train.{one.data_set}")
@@ -28,7 +28,7 @@ def trained_run(one: Run, content: dict, pairs: LabelledPairs, seed: int) -> mod
     return made.eval().requires_grad_(False)
 
 
-def across(made: model.MultimodalVAE, test: DigitTest) -> dict[str, float]:
+def across(made: model.MultimodalModel, test: DigitTest) -> dict[str, float]:
     """Cross coherence under the strong classifiers, and the mean absolute error, each a mean over directions."""
     generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
     right, errors = [], cross_error.measure(made, test)

@@ -15,18 +15,21 @@ from mmvae import params, runs, schema, systems
 from mmvae.evaluation import classifiers, mixtures
 from mmvae.evaluation.labelled import DigitSettings, DigitTest
 from mmvae.metrics.systems import cross_error, fitted, frechet, means, origin, private, style, synergy, transfer
+from mmvae.model import MultimodalModel
 
 N, LINES = 400, systems.Lines(transfer=0.5, style=0.3, joint=0.1, entropy=2.0, cross=0.1)
 STUDY = ROOT / "studies" / "figure2"
 
 
-class Codes:
+class Codes(MultimodalModel):
     """Inputs (n, 6) are latents; modality b's turned by a matrix; images are latents as pixels."""
 
     common, has_density = slice(None), True
 
     def __init__(self, turned=None):
-        self.modalities, self.turned = {"a": None, "b": None}, torch.eye(6) if turned is None else turned
+        nn.Module.__init__(self)
+        self.modalities = nn.ModuleDict({"a": nn.Identity(), "b": nn.Identity()})
+        self.turned = torch.eye(6) if turned is None else turned
 
     def sample(self, x, generator):
         parts = [values.flatten(1) @ self.turned if name == "b" else values.flatten(1) for name, values in x.items()]

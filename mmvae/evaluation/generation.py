@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmvae.model import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalModel, MultimodalVAE
 
 DECODED_AT_ONCE = {"cpu": 256, "cuda": 8192}
 
 
 @torch.no_grad()
-def decoded(model: MultimodalVAE, name: str, z: Tensor) -> Tensor:
+def decoded(model: MultimodalModel, name: str, z: Tensor) -> Tensor:
     """The predicted mean of a modality, decoded part by part: (n, D) -> (n, ...)."""
     return torch.cat([model.decode(name, part) for part in z.split(DECODED_AT_ONCE[z.device.type])])
 
@@ -26,7 +26,7 @@ def _array(values: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def from_prior(
-    model: MultimodalVAE, count: int, samples: int, generator: torch.Generator
+    model: MultimodalModel, count: int, samples: int, generator: torch.Generator
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Predicted means (count, ...) and likelihood samples (count, samples, ...) of the same prior draws."""
     z = model.draw(count, generator)
@@ -40,7 +40,7 @@ def from_prior(
 
 
 @torch.no_grad()
-def across(model: MultimodalVAE, x: Inputs, source: str, generator: torch.Generator) -> dict[str, np.ndarray]:
+def across(model: MultimodalModel, x: Inputs, source: str, generator: torch.Generator) -> dict[str, np.ndarray]:
     """The mean of every modality (n, ...), from one posterior sample given the modality `source`."""
     z = model.sample({source: x[source]}, generator)
     return {name: _array(model.decode(name, z)) for name in model.modalities}

@@ -12,7 +12,7 @@ from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
 from mmvae.evaluation.classifiers import STRONG, Judges, predict
 from mmvae.evaluation.generation import decoded
-from mmvae.model import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalModel
 from mmvae.params import Section, whole
 
 
@@ -65,7 +65,7 @@ Views = dict[str, list[str]]  # what latents are called -> the modalities that t
 
 
 @torch.no_grad()
-def latents(model: MultimodalVAE, values: Inputs, seed: int, views: Views | None = None) -> dict[str, np.ndarray]:
+def latents(model: MultimodalModel, values: Inputs, seed: int, views: Views | None = None) -> dict[str, np.ndarray]:
     """One posterior sample (n, D) of each pair, given each modality alone or as `views` says."""
     generator = torch.Generator(next(iter(values.values())).device).manual_seed(seed)
     views = views or {name: [name] for name in model.modalities}
@@ -73,7 +73,7 @@ def latents(model: MultimodalVAE, values: Inputs, seed: int, views: Views | None
     return {view: model.sample(x, generator).cpu().numpy() for view, x in given.items()}
 
 
-def shows_digit(model: MultimodalVAE, name: str, z: Tensor, test: DigitTest) -> np.ndarray:
+def shows_digit(model: MultimodalModel, name: str, z: Tensor, test: DigitTest) -> np.ndarray:
     """Does the image of a modality, made from the latents of each test pair (n, D), show its digit? (n,) bool.
 
     By the strong classifier, in the likelihood's mean.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
-from mmvae.model import MultimodalVAE, save
+from mmvae.model import MultimodalModel, save
 from mmvae.training.updates import State
 
 
@@ -48,7 +48,7 @@ class Checkpoint:
         """Where the weights after an epoch are kept."""
         return self.memory / f"epoch_{epoch:05}.safetensors"
 
-    def keep(self, model: MultimodalVAE, epoch: int) -> None:
+    def keep(self, model: MultimodalModel, epoch: int) -> None:
         """The weights after an epoch, if it is one of those."""
         if self.memory and epoch in self.epochs:
             save(self.weights(epoch), model)

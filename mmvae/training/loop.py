@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from mmvae import objectives
 from mmvae.data.pairs import Pairs
+from mmvae.distributions import Mixture
 from mmvae.losses import Loss, Phase
-from mmvae.model import MultimodalVAE
+from mmvae.model import Inputs, MultimodalModel, MultimodalVAE
 from mmvae.params import Section, real, whole
 from mmvae.training.batches import shuffled_batches
 from mmvae.training.checkpoints import Checkpoint, Progress
@@ -53,12 +55,13 @@ class Budget(Length, Optimiser):
 
 
 @torch.no_grad()
-def validate(model: MultimodalVAE, data: Pairs, loss: Loss, generator: torch.Generator) -> dict:
+def validate(model: MultimodalModel, data: Pairs, loss: Loss, generator: torch.Generator) -> dict:
     """What the training curve says of held-out pairs, each a mean over them, with VALIDATION_PARTICLES of each expert.
 
-    The pairs are VALIDATION_PAIRS at even distances, or all. The bound, nats; for each encoder its posterior's KL to
-    the prior and entropy, nats; the effective sample size of an expert's particles; the share of the mixture's weight
-    that each expert's particles carry. All but KL and entropy depend on how many particles there are.
+    The pairs are VALIDATION_PAIRS at even distances, or all. The bound, nats; if the model has densities, for each
+    encoder its posterior's KL to the prior and entropy, nats; the effective sample size of an expert's particles; the
+    share of the mixture's weight that each expert's particles carry. All but KL and entropy depend on how many
+    particles there are.
     """
     model.eval()
     sums: dict[str, float] = {}
@@ -66,24 +69,34 @@ def validate(model: MultimodalVAE, data: Pairs, loss: Loss, generator: torch.Gen
     chosen = torch.linspace(0, len(data) - 1, total, dtype=torch.float64).round().long()
     for pairs in chosen.to(generator.device).split(250):
         part = data.batch(pairs)
-        posterior = model.posterior(part)
-        log_weights = model.log_weights(part, posterior.sample(VALIDATION_PARTICLES, generator), posterior)
-        row = {"bound_validation": loss.held_out(model, part, log_weights, generator)}
-        for name, value in part.items():
-            single = model.posterior({name: value}).experts
-            row[f"kl_{name}"] = single.kl(model.prior()).sum((0, -1))
-            row[f"entropy_{name}"] = single.entropy().sum((0, -1))
-        row["ess"] = objectives.effective_sample_size(log_weights).mean(0)
-        for name, share in zip(posterior.names, objectives.expert_shares(log_weights), strict=True):
-            row[f"share_{name}"] = share
+        if model.has_density:
+            posterior = model.posterior(part)
+            log_weights = model.log_weights(part, posterior.sample(VALIDATION_PARTICLES, generator), posterior)
+            row = {"bound_validation": loss.held_out(model, part, log_weights, generator)}
+            row |= _of_posteriors(model, part, posterior, log_weights)
+        else:
+            row = {"bound_validation": loss.held_out(model, part, None, generator)}
         for key, value in row.items():
             sums[key] = sums.get(key, 0.0) + float(value.double().sum())
     model.train()
     return {key: value / total for key, value in sums.items()}
 
 
+def _of_posteriors(model: MultimodalVAE, x: Inputs, posterior: Mixture, log_weights: Tensor) -> dict[str, Tensor]:
+    """What `validate` says of each pair besides the bound: (B,) each."""
+    row = {}
+    for name, value in x.items():
+        single = model.posterior({name: value}).experts
+        row[f"kl_{name}"] = single.kl(model.prior()).sum((0, -1))
+        row[f"entropy_{name}"] = single.entropy().sum((0, -1))
+    row["ess"] = objectives.effective_sample_size(log_weights).mean(0)
+    for name, share in zip(posterior.names, objectives.expert_shares(log_weights), strict=True):
+        row[f"share_{name}"] = share
+    return row
+
+
 def train(
-    model: MultimodalVAE,
+    model: MultimodalModel,
     phases: Sequence[Phase],
     training: Pairs,
     validation: Pairs,
@@ -116,7 +129,7 @@ def train(
 class _Run:
     """A training under way."""
 
-    model: MultimodalVAE
+    model: MultimodalModel
     training: Pairs
     validation: Pairs
     budget: Budget

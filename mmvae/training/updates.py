@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmvae.data.pairs import Pairs
 from mmvae.losses import Loss, Noise
-from mmvae.model import MultimodalVAE
+from mmvae.model import MultimodalModel
 
 WARM_UP = 3  # updates before a capture, so that every library has set itself up
 CHECKED = 3  # replays of each graph that are compared with an eager update
@@ -24,7 +24,7 @@ Recorder = Callable[[Callable[[], Tensor]], tuple[Replay, Tensor]]
 State = dict[str, Tensor]
 
 
-def adam(model: MultimodalVAE, learning_rate: float, amsgrad: bool) -> torch.optim.Adam:
+def adam(model: MultimodalModel, learning_rate: float, amsgrad: bool) -> torch.optim.Adam:
     """Adam, as in the released code with AMSGrad; fused, and fit for a graph on a GPU.
 
     Its moments are there from the start, where a checkpoint is read into and a graph looks for them.
@@ -46,7 +46,7 @@ def restart(optimiser: torch.optim.Adam) -> None:
             value.zero_()
 
 
-def state_of(model: MultimodalVAE, optimiser: torch.optim.Adam) -> State:
+def state_of(model: MultimodalModel, optimiser: torch.optim.Adam) -> State:
     """All that an update changes, by name, where it is in memory: weights, running statistics, Adam's moments."""
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
     for name, parameter in model.named_parameters():
@@ -57,7 +57,7 @@ def state_of(model: MultimodalVAE, optimiser: torch.optim.Adam) -> State:
 class Update:
     """One step of the optimiser on a batch."""
 
-    def __init__(self, model: MultimodalVAE, loss: Loss, optimiser: torch.optim.Adam, data: Pairs):
+    def __init__(self, model: MultimodalModel, loss: Loss, optimiser: torch.optim.Adam, data: Pairs):
         self.model, self.loss, self.optimiser, self.data = model, loss, optimiser, data
 
     def __call__(self, pairs: Tensor, noise: Noise, annealing: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ class GraphedUpdate:
 
 
 def updater(
-    model: MultimodalVAE, loss: Loss, optimiser: torch.optim.Adam, data: Pairs
+    model: MultimodalModel, loss: Loss, optimiser: torch.optim.Adam, data: Pairs
 ) -> Callable[[Tensor, Noise, Tensor], Tensor]:
     """What updates a model under one loss, captured on a GPU. Each phase has its own, and with it its own graphs."""
     update = Update(model, loss, optimiser, data)

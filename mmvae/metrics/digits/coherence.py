@@ -1,5 +1,7 @@
 """Do generated digits match (Table 2)? Judged by classifiers of the real images, on the likelihood's mean."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -8,7 +10,7 @@ from mmvae.evaluation.classifiers import Judges, predict
 from mmvae.evaluation.generation import DECODED_AT_ONCE
 from mmvae.evaluation.labelled import DigitTest
 from mmvae.evaluation.measured import share
-from mmvae.model import MultimodalVAE
+from mmvae.model import MultimodalModel
 
 Seen = dict[str, dict[str, np.ndarray]]  # kind of classifier -> modality -> digits (n,)
 
@@ -27,9 +29,12 @@ def chance_agreement(modalities: list[np.ndarray]) -> float:
 
 
 @torch.no_grad()
-def see(model: MultimodalVAE, z: Tensor, judges: Judges) -> Seen:
-    """The digit that each classifier sees in the predicted mean of each modality it can judge: z (n, D)."""
-    judged = {kind: [name for name in model.modalities if name in of] for kind, of in judges.items()}
+def see(model: MultimodalModel, z: Tensor, given: Sequence[str], judges: Judges) -> Seen:
+    """The digit that each classifier sees in the predicted mean of each modality it can judge: z (n, D).
+
+    Of the modalities that the model generates from codes of the `given`.
+    """
+    judged = {kind: [name for name in model.generates(given) if name in of] for kind, of in judges.items()}
     parts: dict[str, dict[str, list[np.ndarray]]] = {kind: {n: [] for n in names} for kind, names in judged.items()}
     for some in z.split(DECODED_AT_ONCE[z.device.type]):
         for name in dict.fromkeys(name for names in judged.values() for name in names):
@@ -40,7 +45,7 @@ def see(model: MultimodalVAE, z: Tensor, judges: Judges) -> Seen:
     return {kind: {name: np.concatenate(digits) for name, digits in seen.items()} for kind, seen in parts.items()}
 
 
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """Table 2: agreement rates under each kind of classifier, over all test pairs, from one posterior sample each.
 
     joint: the modalities generated from one prior draw show the same digit. joint_by_chance: how often they would if
@@ -56,16 +61,19 @@ def measure(model: MultimodalVAE, test: DigitTest) -> dict:
         return model.sample({name: test.values[name] for name in given}, generator)
 
     with torch.no_grad():
-        drawn = model.draw(test.settings.joint_samples, generator)
+        joint = {kind: {} for kind in test.judges}
+        if model.generates([]):
+            joint = see(model, model.draw(test.settings.joint_samples, generator), [], test.judges)
         given = {name: sample([name]) for name in names}
         both = sample(names)
-        others = {name: sample([n for n in names if n != name]) for name in names} if len(names) > 2 else {}
-    seen = {"joint": see(model, drawn, test.judges), "both": see(model, both, test.judges)}
-    from_one = {name: see(model, z, test.judges) for name, z in given.items()}
-    from_others = {name: see(model, z, test.judges) for name, z in others.items()}
+        rest = {name: [n for n in names if n != name] for name in names} if len(names) > 2 else {}
+        others = {name: sample(of) for name, of in rest.items()}
+    from_all = see(model, both, names, test.judges)
+    from_one = {name: see(model, z, [name], test.judges) for name, z in given.items()}
+    from_others = {name: see(model, z, rest[name], test.judges) for name, z in others.items()}
     result = {}
     for kind in test.judges:
-        rates = _rates(seen["joint"][kind], {n: of[kind] for n, of in from_one.items()}, seen["both"][kind], labels)
+        rates = _rates(joint[kind], {n: of[kind] for n, of in from_one.items()}, from_all[kind], labels)
         if others:
             rates["from_others"] = {n: share(of[kind][n] == labels) for n, of in from_others.items() if n in of[kind]}
         result[kind] = rates
@@ -78,25 +86,24 @@ def _rates(
     from_both: dict[str, np.ndarray],
     labels: np.ndarray,
 ) -> dict:
-    """The rates of one kind of classifier.
+    """The rates of one kind of classifier, of what the model generates.
 
     `joint` needs two modalities that are judged, `cross` two that the model has.
     """
-    targets = list(drawn)
     rates: dict = {
         "entropy": {name: entropy(digits) for name, digits in drawn.items()},
-        "reconstruction": {name: share(from_one[name][name] == labels) for name in targets},
+        "reconstruction": {name: share(of[name] == labels) for name, of in from_one.items() if name in of},
     }
-    if len(targets) > 1:
-        first = drawn[targets[0]]
+    if len(drawn) > 1:
+        first = next(iter(drawn.values()))
         rates["joint_by_chance"] = chance_agreement(list(drawn.values()))
         rates["joint"] = share(np.logical_and.reduce([digits == first for digits in drawn.values()]))
     if len(from_one) > 1:
         rates["cross"] = {
-            f"{source}_to_{target}": share(from_one[source][target] == labels)
-            for source in from_one
-            for target in targets
+            f"{source}_to_{target}": share(digits == labels)
+            for source, of in from_one.items()
+            for target, digits in of.items()
             if source != target
         }
-        rates["from_both"] = {name: share(from_both[name] == labels) for name in targets}
+        rates["from_both"] = {name: share(digits == labels) for name, digits in from_both.items()}
     return rates

@@ -6,13 +6,13 @@ import torch
 from mmvae.evaluation.labelled import DigitTest
 from mmvae.evaluation.measured import Measured, share
 from mmvae.evaluation.probes import fit_probe
-from mmvae.model import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalModel
 
 SAMPLES, MEANS = "samples", "means"
 
 
 @torch.no_grad()
-def embed(model: MultimodalVAE, x: Inputs, generator: torch.Generator) -> dict[str, np.ndarray]:
+def embed(model: MultimodalModel, x: Inputs, generator: torch.Generator) -> dict[str, np.ndarray]:
     """One posterior sample and the posterior mean of each input: (n, D) each."""
     return {SAMPLES: model.sample(x, generator).cpu().numpy(), MEANS: model.mean(x).cpu().numpy()}
 
@@ -22,7 +22,7 @@ def majority_share(training_labels: np.ndarray, test_labels: np.ndarray) -> Meas
     return share(test_labels == np.bincount(training_labels).argmax())
 
 
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """Table 1: test accuracy of probes on latents of every single modality and of all modalities together.
 
     `single.<modality>` and `both` are trained and tested on the same posterior; `both_to_single.<modality>` is
@@ -32,7 +32,7 @@ def measure(model: MultimodalVAE, test: DigitTest) -> dict:
     generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
     names = list(test.values)
     views = {name: [name] for name in names}
-    if len(names) > 1:
+    if len(names) > 1 and model.sees_all:
         views["both"] = names
     latents = {
         view: [embed(model, {name: x[name] for name in members}, generator) for x in (test.training, test.values)]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmvae.evaluation.classifiers import PREDICTED_AT_ONCE, STRONG
 from mmvae.evaluation.generation import decoded
 from mmvae.evaluation.labelled import DigitTest, latents
-from mmvae.model import MultimodalVAE
+from mmvae.model import MultimodalModel
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
@@ -23,20 +23,23 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @torch.no_grad()
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """prior.<a>: of a's images made from the prior. <b>_to_<a>: from a sample given b. As many as there are test pairs.
 
     Of few images both are too large, by the same.
     """
-    device = next(iter(test.values.values())).device
     given = {name: test.on_device(z) for name, z in latents(model, test.values, test.seed).items()}
-    drawn = model.draw(len(test.digits), torch.Generator(device).manual_seed(test.seed))
     result: dict = {}
     for name, judge in test.judges[STRONG].items():
-        if name in model.modalities:
-            real = seen(judge, test.values[name])
+        if name not in model.modalities:
+            continue
+        real = seen(judge, test.values[name])
+        if name in model.generates([]):
+            generator = torch.Generator(test.values[name].device).manual_seed(test.seed)
+            drawn = model.draw(len(test.digits), generator)
             result.setdefault("prior", {})[name] = frechet(seen(judge, decoded(model, name, drawn)), real)
-            for source, z in given.items():
+        for source, z in given.items():
+            if name in model.generates([source]):
                 result[f"{source}_to_{name}"] = frechet(seen(judge, decoded(model, name, z)), real)
     return result
 

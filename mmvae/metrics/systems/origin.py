@@ -5,10 +5,10 @@ import numpy as np
 from mmvae.evaluation.labelled import DigitTest, latents
 from mmvae.evaluation.measured import share
 from mmvae.evaluation.probes import fit_probe
-from mmvae.model import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalModel
 
 
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """accuracy: on test samples, of the latents that all share; of M modalities in one space 1 / M, in M spaces 1."""
     if len(model.modalities) < 2 or model.common is None:
         return {}

@@ -6,11 +6,11 @@ from mmvae.evaluation.generation import divergences
 from mmvae.evaluation.labelled import DigitTest, latents
 from mmvae.evaluation.measured import share
 from mmvae.evaluation.probes import fit_probe
-from mmvae.model import MultimodalVAE
+from mmvae.model import MultimodalModel
 from mmvae.private import PrivateVAE
 
 
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """latents.shared, latents.<a>: how many are shared, and a's own. digit.shared.<a>, digit.private.<a>: test
     accuracy of probes of these, in samples given a; of private ones, where they exist by construction.
     """
@@ -31,7 +31,7 @@ def measure(model: MultimodalVAE, test: DigitTest) -> dict:
     return result
 
 
-def by_rule(model: MultimodalVAE, test: DigitTest) -> dict[str, list[int]]:
+def by_rule(model: MultimodalModel, test: DigitTest) -> dict[str, list[int]]:
     """A latent is shared if the posteriors of every two modalities differ by less than half of the smallest KL to the
     prior (symmetric KL), and else the modality's whose KL to the prior is largest, also a latent that says nothing.
     """

@@ -5,7 +5,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from mmvae.evaluation.labelled import DigitTest, latents
-from mmvae.model import MultimodalVAE
+from mmvae.model import MultimodalModel
 
 
 def brightness(images: Tensor) -> np.ndarray:
@@ -19,7 +19,7 @@ def colour(images: Tensor) -> np.ndarray:
     return (channels - channels.mean(1, keepdim=True)).cpu().numpy()
 
 
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """brightness.<a>, and colour.<a> of colour images: R squared on test images, from a sample given a."""
     training, held_out = (latents(model, values, test.seed) for values in (test.training, test.values))
     result: dict = {}

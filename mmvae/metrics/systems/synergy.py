@@ -6,18 +6,18 @@ from mmvae.evaluation.classifiers import STRONG
 from mmvae.evaluation.labelled import DigitTest, latents, shows_digit
 from mmvae.evaluation.measured import Measured, mean
 from mmvae.evaluation.probes import fit_probe
-from mmvae.model import MultimodalVAE
+from mmvae.model import MultimodalModel
 
 ALL = "all"
 
 
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """probe.<a>: accuracy of a probe of samples given all, minus that of a probe of samples given a.
 
     image.<a>: share of a's images, made from a sample given all, that show the digit, minus the same given a.
     """
     names = list(model.modalities)
-    if len(names) < 2:
+    if len(names) < 2 or not model.sees_all:
         return {}
     views = {name: [name] for name in names} | {ALL: names}
     training, held_out = (latents(model, values, test.seed, views) for values in (test.training, test.values))

@@ -5,10 +5,10 @@ from itertools import permutations
 from mmvae.evaluation.labelled import DigitTest, latents
 from mmvae.evaluation.measured import share
 from mmvae.evaluation.probes import fit_probe
-from mmvae.model import MultimodalVAE
+from mmvae.model import MultimodalModel
 
 
-def measure(model: MultimodalVAE, test: DigitTest) -> dict:
+def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """<a>_to_<b>: test accuracy of a probe of samples given a, on samples given b; <a>: on samples given a.
 
     Of the latents that all modalities share.
