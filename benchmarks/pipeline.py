@@ -1,6 +1,7 @@
 """How long the pipeline takes, by a serial `dvc repro` and by `python -m fanout`; what their own work costs.
 
-python -m benchmarks.pipeline run               both in clean clones of HEAD, in turn; --busy 3: beside busy processes
+python -m benchmarks.pipeline run               both in clean clones of HEAD, in turn
+python -m benchmarks.pipeline run --busy 3 --only fanout      one of them, beside three busy processes
 python -m benchmarks.pipeline schedule 10000    the scheduler alone, on a simulated pipeline
 python -m benchmarks.pipeline locks 100 2000    writing dvc.lock together and stage by stage
 """
@@ -69,15 +70,16 @@ def same(one: Path, other: Path) -> bool:
     return content(one) == content(other)
 
 
-def time_pipeline(rounds: int, processes: int, targets: list[str]) -> None:
-    """Print the seconds of each run, and whether they made the same."""
+def time_pipeline(titles: list[str], rounds: int, processes: int, targets: list[str]) -> None:
+    """Print the seconds of each run, and whether both made the same."""
     with tempfile.TemporaryDirectory() as name, busy(processes):
         for number in range(rounds):
             folders = {}
-            for title, command in COMMANDS.items():
+            for title in titles:
                 folders[title] = Path(name) / f"{title.replace(' ', '_')}_{number}"
-                print(f"{title:10} {run_clone(folders[title], [*command, *targets]):6.0f} s", flush=True)
-            print("dvc.lock, metrics and plots are equal:", same(*folders.values()), flush=True)
+                print(f"{title:10} {run_clone(folders[title], [*COMMANDS[title], *targets]):6.0f} s", flush=True)
+            if len(folders) > 1:
+                print("dvc.lock, metrics and plots are equal:", same(*folders.values()), flush=True)
 
 
 def simulated_pipeline(count: int) -> tuple[dict[str, set[str]], dict[str, float]]:
@@ -146,11 +148,12 @@ def main() -> None:
     run.add_argument("targets", nargs="*")
     run.add_argument("--rounds", type=int, default=2)
     run.add_argument("--busy", type=int, default=0)
+    run.add_argument("--only", choices=COMMANDS)
     what.add_parser("schedule").add_argument("stages", type=int)
     what.add_parser("locks").add_argument("stages", type=int, nargs="+")
     given = parser.parse_args()
     if given.what == "run":
-        time_pipeline(given.rounds, given.busy, given.targets)
+        time_pipeline([given.only] if given.only else list(COMMANDS), given.rounds, given.busy, given.targets)
     elif given.what == "schedule":
         simulate(given.stages)
     else:

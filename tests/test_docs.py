@@ -68,7 +68,7 @@ def with_another_objective(folder: Path) -> None:
         (folder / path).write_text(json.dumps(content))
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("objective: iwae", "objective: dreg_iwae"))
-    call(folder, "dvc", "exp", "save", "--name", "wrath-dohs", "check_params")
+    call(folder, "dvc", "exp", "save", "--name", "ridgy-keep", "check_params")
 
 
 def change(content: dict, key: str, before: str, after: str, difference: str) -> None:
@@ -169,6 +169,19 @@ def test_what_is_not_run_is_there():
     }
     assert all(matched.values())
     assert len(RUN) > len(EVERY) / 2
+
+
+def test_what_changed_is_the_same_in_both_tables_of_the_readme():
+    """In `dvc metrics diff`, and in `dvc exp show --only-changed`, which rounds to five digits."""
+    after = README.partition("--only-changed --drop Created")[2]
+    names, _, *rows = (line.strip("|").split("|") for line in after.split("\n\n")[1].splitlines())
+    table = {row[0].strip(): dict(zip((name.strip() for name in names), row, strict=True)) for row in rows}
+    [diff] = [one.shown for one in commands(README) if one.text == "dvc metrics diff"]
+    changed = [line.split() for line in diff.splitlines()[1:]]
+    assert len(names) <= 70
+    for _, metric, before, after, _ in changed:
+        for row, number in (("main", before), ("workspace", after)):
+            assert float(table[row][metric]) == pytest.approx(float(number), rel=1e-4)
 
 
 def test_the_stages_that_the_readme_names_would_run(world):
