@@ -127,8 +127,9 @@ def cells(system: System, lines: Lines) -> Cells:
     for kind in ("probe", "image"):
         for name in system.names(f"synergy.{kind}."):
             found[SYNERGY].append(system.number(f"synergy.{kind}.{name}", f"{kind}, than {name}", 0.0))
-    if system.names("likelihood.synergy"):
-        found[SYNERGY].append(system.number("likelihood.synergy", NATS, 0.0, share=False))
+    for metric in ("likelihood.synergy", "gain.nats"):
+        if system.names(metric):
+            found[SYNERGY].append(system.number(metric, NATS, 0.0, share=False))
     return found
 
 
@@ -147,18 +148,35 @@ def report(every: pd.DataFrame, lines: Lines) -> dict[str, Cells]:
 
 
 def gains(every: pd.DataFrame) -> pd.DataFrame:
-    """What a run's probe of one modality is ahead of the single VAE's, seed by seed: rows of the long table.
+    """What a run is ahead of the single VAEs, the runs of one modality, seed by seed: rows of the long table.
 
-    The single VAEs are the runs of one modality. Metric gain.<a>, a share.
+    gain.<a>, a share: of a probe of samples given a. gain.nats, of runs with `conditional`: how much more likely a
+    modality is given the others than to its own VAE, a mean over modalities.
     """
-    pattern = r"latent_accuracy\.single\.(\w+)\.samples"
-    rows = every[every["metric"].str.fullmatch(pattern)].assign(at=every["metric"].str.extract(pattern, expand=False))
-    alone = rows[rows.groupby(["run", "seed"])["at"].transform("nunique") == 1].set_index(["at", "seed"])["value"]
-    both = rows[rows.groupby(["run", "seed"])["at"].transform("nunique") > 1]
-    reference = alone.reindex(pd.MultiIndex.from_frame(both[["at", "seed"]])).to_numpy()
-    return both.assign(metric="gain." + both["at"], value=both["value"] - reference, standard_error=None).drop(
-        columns="at"
-    )
+    probes = _named(every, r"latent_accuracy\.single\.(\w+)\.samples")
+    alone = probes.groupby("run")["at"].nunique() == 1
+    single = alone.index[alone]
+    probed = _ahead(probes, single)
+    densities = pd.concat([_named(every, r"likelihood\.from_(\w+)\.\1"), _named(every, r"conditional\.(\w+)")])
+    conditional = densities["metric"].str.startswith("conditional") | densities["run"].isin(single)
+    nats = _ahead(densities[conditional], single)
+    nats["value"] = nats.groupby(["run", "seed"])["value"].transform("mean")
+    nats = nats.drop_duplicates(["run", "seed"]).assign(metric="gain.nats")
+    return pd.concat([probed.assign(metric="gain." + probed["at"]), nats]).drop(columns="at")
+
+
+def _named(every: pd.DataFrame, pattern: str) -> pd.DataFrame:
+    """The rows of such metrics, with the modality that each names as `at`."""
+    rows = every[every["metric"].str.fullmatch(pattern)]
+    return rows.assign(at=rows["metric"].str.extract(pattern, expand=False))
+
+
+def _ahead(rows: pd.DataFrame, single: pd.Index) -> pd.DataFrame:
+    """The rows of the other runs, less those of the single ones of the same modality and seed."""
+    others = rows[~rows["run"].isin(single)]
+    reference = rows[rows["run"].isin(single)].set_index(["at", "seed"])["value"]
+    value = others["value"] - reference.reindex(pd.MultiIndex.from_frame(others[["at", "seed"]])).to_numpy()
+    return others.assign(value=value, standard_error=None)
 
 
 def tracked(report: dict[str, Cells]) -> dict:

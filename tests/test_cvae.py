@@ -13,7 +13,7 @@ from toys import toy_model, toy_pairs
 from mmvae.distributions import Normal
 from mmvae.modality import LaplaceLikelihood
 from mmvae.model import gaussian
-from mmvae.models.cvae import ConditionalElbos
+from mmvae.models.cvae import CVAE, ConditionalElbos
 from mmvae.params import ParamsError
 
 ONE = torch.ones(())
@@ -27,7 +27,14 @@ def x():
 
 def fake(recognition, condition, likelihood):
     """What the objective asks of a model, of functions of a modality's name."""
-    named = {name: SimpleNamespace(scaling=1.0, log_likelihood=likelihood(name)) for name in ("a", "b")}
+    named = {
+        name: SimpleNamespace(
+            scaling=1.0,
+            log_likelihood=likelihood(name),
+            score=lambda z, value, _, name=name: torch.stack([likelihood(name)(part, value) for part in z]),
+        )
+        for name in ("a", "b")
+    }
     recognised = {name: (lambda _, name=name: recognition(name)) for name in named}
     return SimpleNamespace(modalities=named, recognition=recognised, condition=lambda name, _: condition(name))
 
@@ -93,6 +100,10 @@ def test_its_optimum_is_the_conditional_log_likelihood(variance, exact, generato
     away = bound - truth
     t = float(away.mean() / away.std() * pairs**0.5)
     assert abs(t) < 4.5 if exact else t < -4.5
+    sampled = sum(CVAE.log_conditional(model, name, x, 50, generator) for name in "ab")
+    if exact:  # every sample has the weight p(x_m | the other)
+        torch.testing.assert_close(sampled, truth, rtol=1e-4, atol=1e-4)
+    assert float((sampled - truth).mean()) == pytest.approx(0, abs=0.05)
 
 
 def test_a_code_does_not_know_what_is_to_be_generated(x, generator):

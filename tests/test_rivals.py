@@ -79,6 +79,14 @@ def test_mopoe_of_some_subsets(kept, x, generator, monkeypatch):
     same(loss(model, x, noise, ONE), mvae.subsampled_elbo(toy_model("mvae", posterior=other), x, noise, ONE))
 
 
+def test_mopoes_product_is_mvaes_posterior(x):
+    product, whole = toy_model("mopoe").product(x), toy_model("mopoe").posterior(x)
+    expected = toy_model("mvae").posterior(x)
+    torch.testing.assert_close(product.experts.loc, expected.experts.loc)
+    torch.testing.assert_close(product.experts.scale, expected.experts.scale)
+    assert (len(product), len(whole)) == (1, 3)
+
+
 def test_mopoe_of_one_modality_has_the_prior_as_an_expert(generator):
     x = toy_pairs(BATCH, {"a": "grey"}).batch(slice(None))
     model = toy_model("mopoe", {"a": "grey"})

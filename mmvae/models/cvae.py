@@ -6,6 +6,7 @@ w that depends on the other image, and a decoder of w and of a summary of that i
 Shape letters: M modalities, B batch, D latents of each. A code is w and the summary for every modality: (B, 2 M D).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from mmvae.distributions import Normal
 from mmvae.elbos import SampledElbo
 from mmvae.joint import Fusion
 from mmvae.losses import Noise, Phase, Setting
-from mmvae.model import Inputs, ModelConfig, MultimodalModel, gaussian, modalities
+from mmvae.model import CACHED_ROWS, Inputs, ModelConfig, MultimodalModel, gaussian, modalities
 from mmvae.objectives import Estimate
 from mmvae.params import Section, real
 
@@ -83,6 +84,17 @@ class CVAE(MultimodalModel):
             summary, prior = self.condition(name, x)
             parts += [place(prior), summary]
         return torch.cat(parts, -1)
+
+
+    @torch.no_grad()
+    def log_conditional(self, name: str, x: Inputs, samples: int, generator: torch.Generator) -> Tensor:
+        """log p(x_m | the others), nats, unscaled, importance-sampled from q(w | x): (B,). A bound in expectation."""
+        posterior, (summary, prior) = self.recognition[name](x), self.condition(name, x)
+        noise = posterior.noise((samples, *posterior.loc.shape), posterior.loc, generator)
+        w = posterior.loc + posterior.scale * noise
+        z = torch.cat([w, summary.expand_as(w)], -1)
+        score = self.modalities[name].score(z, x[name], CACHED_ROWS[w.device.type])
+        return (score + prior.log_prob(w) - posterior.log_prob(w)).logsumexp(0) - math.log(samples)
 
 
 class Recognition(nn.Module):

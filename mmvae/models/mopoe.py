@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from mmvae.distributions import Family, Mixture, product_of_experts
-from mmvae.model import GaussianVAE
+from mmvae.model import GaussianVAE, Inputs
 from mmvae.models import bivcca
 
 Options, phases = bivcca.Options, bivcca.phases
@@ -30,6 +30,12 @@ class MoPoE(GaussianVAE):
             prior = [self.prior()] if len(names) == len(self.modalities) else []
             products["_".join(names)] = product_of_experts([experts[name] for name in names] + prior)
         return Mixture.of(products)
+
+    def product(self, x: Inputs) -> Mixture:
+        """The expert of all given modalities together, without those of their subsets: (1, B, D)."""
+        posterior = self.posterior(x)
+        experts = posterior.experts
+        return Mixture(posterior.names[-1:], type(experts)(experts.loc[-1:], experts.scale[-1:]))
 
 
 MODEL = MoPoE

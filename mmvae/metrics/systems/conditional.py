@@ -1,0 +1,18 @@
+"""Log-likelihoods of one modality given the others, of systems without a density of all."""
+
+import torch
+
+from mmvae.evaluation.labelled import DigitTest
+from mmvae.evaluation.measured import mean
+from mmvae.model import MultimodalModel
+from mmvae.models.cvae import CVAE
+
+
+def measure(model: MultimodalModel, test: DigitTest) -> dict:
+    """<a>: log p(x_a | the others) of the first test pairs, nats, with as many samples as `likelihood` takes of a VAE."""
+    if not isinstance(model, CVAE):
+        return {}
+    few = {name: values[: test.settings.likelihood_pairs] for name, values in test.values.items()}
+    generator = torch.Generator(next(iter(few.values())).device).manual_seed(test.seed)
+    samples = test.settings.likelihood_samples
+    return {name: mean(model.log_conditional(name, few, samples, generator).cpu().numpy()) for name in few}
