@@ -85,7 +85,6 @@ class CVAE(MultimodalModel):
             parts += [place(prior), summary]
         return torch.cat(parts, -1)
 
-
     @torch.no_grad()
     def log_conditional(self, name: str, x: Inputs, samples: int, generator: torch.Generator) -> Tensor:
         """log p(x_m | the others), nats, unscaled, importance-sampled from q(w | x): (B,). A bound in expectation."""

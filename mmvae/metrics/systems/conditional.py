@@ -9,7 +9,7 @@ from mmvae.models.cvae import CVAE
 
 
 def measure(model: MultimodalModel, test: DigitTest) -> dict:
-    """<a>: log p(x_a | the others) of the first test pairs, nats, with as many samples as `likelihood` takes of a VAE."""
+    """<a>: log p(x_a | the others) of the first test pairs, nats, from as many samples as of a VAE."""
     if not isinstance(model, CVAE):
         return {}
     few = {name: values[: test.settings.likelihood_pairs] for name, values in test.values.items()}
