@@ -137,8 +137,8 @@ def tick(numbers: list[Number]) -> bool | None:
     """Does the system satisfy a criterion? None: it has no such map. Of synergy, either the digits or the nats do."""
     if not numbers:
         return None
-    nats = [number.above for number in numbers if number.name == NATS]
-    return any(nats) or all(number.above for number in numbers if number.name != NATS)
+    nats, others = ([n.above for n in numbers if (n.name == NATS) == of_nats] for of_nats in (True, False))
+    return any(nats) or (bool(others) and all(others))
 
 
 def report(every: pd.DataFrame, lines: Lines) -> dict[str, Cells]:

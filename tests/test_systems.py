@@ -229,6 +229,12 @@ def test_synergy_in_nats_is_enough():
     assert ticks(long_table(**{"synergy.probe.a": -0.1, "likelihood.synergy": 1.0}))[systems.SYNERGY] is True
 
 
+@pytest.mark.parametrize("value", [-0.1, 0.1])
+def test_synergy_in_nats_alone(value):
+    every = long_table(**{"likelihood.synergy": value})
+    assert ticks(every[~every["metric"].str.contains("synergy.probe|synergy.image")])[systems.SYNERGY] is (value > 0)
+
+
 def test_a_system_without_a_map_has_neither_tick_nor_cross():
     every = long_table()
     found = ticks(every[~every["metric"].str.contains("cross|synergy")])
