@@ -51,7 +51,7 @@ def drawn(log_weights: Tensor, means: Tensor, covariances: Tensor, generator: to
 
 
 class LateFusion(MultimodalModel):
-    """It has no prior, no posterior, and no latents that modalities share."""
+    """A system that is never trained itself: it has no configuration, prior, posterior, or latents that are shared."""
 
     def __init__(self, parts: dict[str, MultimodalVAE], training: Inputs, seed: int):
         nn.Module.__init__(self)

@@ -1,8 +1,9 @@
-"""What every model shares: modalities, a prior, and a posterior given any subset of the modalities.
+"""What every model shares: modalities and codes of any subset of them; and, of most, a prior and a posterior.
 
-A model encodes any subset of its modalities into a posterior, which is always a `Mixture` of experts: MMVAE's has one
-expert per modality, MVAE's product and a VAE's posterior are mixtures of one. Inputs are dictionaries from modality
-names to pixels in [0, 1] (B, C, H, W), features (B, F) or words (B, T). Each model is a file of `mmvae/models`.
+A `MultimodalVAE` encodes any subset of its modalities into a posterior, which is always a `Mixture` of experts: MMVAE's
+has one expert per modality, MVAE's product and a VAE's posterior are mixtures of one. Inputs are dictionaries from
+modality names to pixels in [0, 1] (B, C, H, W), features (B, F) or words (B, T). Each model is a file of
+`mmvae/models`.
 
 Shape letters: M experts, K particles, B batch, D latents, S any number of particles.
 """
@@ -98,7 +99,10 @@ class MultimodalModel(nn.Module, ABC):
         """The mean code given any subset of the modalities: (B, D)."""
 
     def generates(self, given: Sequence[str]) -> list[str]:
-        """The modalities that can be decoded from a code of these; given none, from what `draw` returns."""
+        """The modalities that can be decoded from a code of these; given none, from what `draw` returns.
+
+        A system without `draw` answers [] to none.
+        """
         return list(self.modalities)
 
     def decode(self, name: str, z: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mmvae import params
@@ -17,7 +18,7 @@ from mmvae.tables import CLASSIFIERS
 
 FACTORISATION, JOINT, CROSS, SYNERGY = "factorisation", "joint", "cross", "synergy"
 LATE_FUSION = "late_fusion"  # the row of the single VAEs together, which is no run
-NATS = "nats"  # the name of the number of synergy that is a log-likelihood
+NATS = "nats"  # the first word of the names of numbers of synergy that are log-likelihoods
 INTERVAL = 1.96  # standard errors on each side: 95 %
 RATES = "coherence.strong."
 
@@ -70,6 +71,11 @@ class Number:
     @property
     def value(self) -> float:
         return sum(self.seeds) / len(self.seeds)
+
+    @property
+    def in_nats(self) -> bool:
+        """Is it a log-likelihood of synergy?"""
+        return self.name.split()[0] == NATS
 
 
 Cells = dict[str, list[Number]]  # criterion -> its numbers; none where the system has no such map
@@ -127,9 +133,10 @@ def cells(system: System, lines: Lines) -> Cells:
     for kind in ("probe", "image"):
         for name in system.names(f"synergy.{kind}."):
             found[SYNERGY].append(system.number(f"synergy.{kind}.{name}", f"{kind}, than {name}", 0.0))
-    for metric in ("likelihood.synergy", "gain.nats"):
-        if system.names(metric):
-            found[SYNERGY].append(system.number(metric, NATS, 0.0, share=False))
+    if system.names("likelihood.synergy"):
+        found[SYNERGY].append(system.number("likelihood.synergy", NATS, 0.0, share=False))
+    for name in system.names("gain.nats."):
+        found[SYNERGY].append(system.number(f"gain.nats.{name}", f"{NATS} {name}", 0.0, share=False))
     return found
 
 
@@ -137,8 +144,8 @@ def tick(numbers: list[Number]) -> bool | None:
     """Does the system satisfy a criterion? None: it has no such map. Of synergy, either the digits or the nats do."""
     if not numbers:
         return None
-    nats, others = ([n.above for n in numbers if (n.name == NATS) == of_nats] for of_nats in (True, False))
-    return any(nats) or (bool(others) and all(others))
+    kinds = ([n.above for n in numbers if n.in_nats == in_nats] for in_nats in (True, False))
+    return any(bool(above) and all(above) for above in kinds)
 
 
 def report(every: pd.DataFrame, lines: Lines) -> dict[str, Cells]:
@@ -150,19 +157,17 @@ def report(every: pd.DataFrame, lines: Lines) -> dict[str, Cells]:
 def gains(every: pd.DataFrame) -> pd.DataFrame:
     """What a run is ahead of the single VAEs, the runs of one modality, seed by seed: rows of the long table.
 
-    gain.<a>, a share: of a probe of samples given a. gain.nats, of runs with `conditional`: how much more likely a
-    modality is given the others than to its own VAE, a mean over modalities.
+    gain.<a>, a share: of a probe of samples given a. gain.nats.<a>, of runs with `conditional`: how much more likely a
+    is given the others than to its own VAE.
     """
     probes = _named(every, r"latent_accuracy\.single\.(\w+)\.samples")
     alone = probes.groupby("run")["at"].nunique() == 1
     single = alone.index[alone]
-    probed = _ahead(probes, single)
-    densities = pd.concat([_named(every, r"likelihood\.from_(\w+)\.\1"), _named(every, r"conditional\.(\w+)")])
-    conditional = densities["metric"].str.startswith("conditional") | densities["run"].isin(single)
-    nats = _ahead(densities[conditional], single)
-    nats["value"] = nats.groupby(["run", "seed"])["value"].transform("mean")
-    nats = nats.drop_duplicates(["run", "seed"]).assign(metric="gain.nats")
-    return pd.concat([probed.assign(metric="gain." + probed["at"]), nats]).drop(columns="at")
+    probed = _ahead(probes, probes[probes["run"].isin(single)])
+    densities = _named(every, r"likelihood\.from_(\w+)\.\1")
+    nats = _ahead(_named(every, r"conditional\.(\w+)"), densities[densities["run"].isin(single)])
+    found = [probed.assign(metric="gain." + probed["at"]), nats.assign(metric="gain.nats." + nats["at"])]
+    return pd.concat([rows for rows in found if not rows.empty]).drop(columns="at")
 
 
 def _named(every: pd.DataFrame, pattern: str) -> pd.DataFrame:
@@ -171,12 +176,15 @@ def _named(every: pd.DataFrame, pattern: str) -> pd.DataFrame:
     return rows.assign(at=rows["metric"].str.extract(pattern, expand=False))
 
 
-def _ahead(rows: pd.DataFrame, single: pd.Index) -> pd.DataFrame:
-    """The rows of the other runs, less those of the single ones of the same modality and seed."""
-    others = rows[~rows["run"].isin(single)]
-    reference = rows[rows["run"].isin(single)].set_index(["at", "seed"])["value"]
-    value = others["value"] - reference.reindex(pd.MultiIndex.from_frame(others[["at", "seed"]])).to_numpy()
-    return others.assign(value=value, standard_error=None)
+def _ahead(rows: pd.DataFrame, single: pd.DataFrame) -> pd.DataFrame:
+    """The rows less those of single VAEs of the same modality and seed, without the latter; errors as if unpaired."""
+    others = rows[~rows["run"].isin(single["run"])]
+    key = pd.MultiIndex.from_frame(others[["at", "seed"]])
+    reference = single.set_index(["at", "seed"])[["value", "standard_error"]].reindex(key)
+    return others.assign(
+        value=others["value"] - reference["value"].to_numpy(),
+        standard_error=np.hypot(others["standard_error"], reference["standard_error"].to_numpy()),
+    )
 
 
 def tracked(report: dict[str, Cells]) -> dict:
@@ -203,7 +211,7 @@ def markdown(report: dict[str, Cells]) -> str:
         for numbers in of_run.values():
             mark = "**" if tick(numbers) else ""
             for n in numbers:
-                factor, digits = (100, 0) if n.share else (1, 1 if n.name == NATS else 2)
+                factor, digits = (100, 0) if n.share else (1, 1 if n.in_nats else 2)
                 spread = pd.Series(n.seeds).std()
                 after = "" if pd.isna(spread) else f" ± {factor * spread:.{digits}f}"
                 rows[run][n.name] = f"{mark}{factor * n.value:.{digits}f}{mark}{after}"

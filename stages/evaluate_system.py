@@ -24,7 +24,7 @@ FOLDERS = ("metrics.digits", "metrics.systems")
 def cost(trained: MultimodalModel, phases: list[Phase], x: Inputs) -> dict:
     """parameters: of the model. gflop: 1e9 operations a pair, forwards and backwards, in an update of the batch x.
 
-    A screen's share depends on the weights, which are those at the end of the training.
+    A screen's share depends on the weights, which are those at the end of the training. The model is left in training.
     """
     generator = torch.Generator(next(iter(x.values())).device).manual_seed(0)
     batch = len(next(iter(x.values())))
@@ -35,7 +35,6 @@ def cost(trained: MultimodalModel, phases: list[Phase], x: Inputs) -> dict:
         with FlopCounterMode(display=False) as counter:
             phase.loss(trained, x, noise, torch.ones((), device=generator.device)).surrogate.backward()
         operations += phase.share * counter.get_total_flops()
-    trained.requires_grad_(False).eval().zero_grad()
     return {
         "parameters": sum(parameter.numel() for parameter in trained.parameters()),
         "gflop": operations / batch / 1e9,
@@ -45,9 +44,10 @@ def cost(trained: MultimodalModel, phases: list[Phase], x: Inputs) -> dict:
 def trained(content: dict, pairs: LabelledPairs, name: str, seed: int) -> tuple[MultimodalModel, dict]:
     """The model of a run, and what it costs."""
     one = runs.find(content, pairs.data_set, name)
-    made = model.load(f"models/{pairs.data_set}/{name}/{seed}.safetensors", pairs.device)
+    path = f"models/{pairs.data_set}/{name}/{seed}.safetensors"
+    made, other = model.load(path, pairs.device), model.load(path, pairs.device)  # a step changes running statistics
     x = pairs.split("train", tuple(made.modalities)).batch(slice(0, one.train(content)["batch_size"]))
-    return made, cost(made, phases_of(one, content, pairs.device), x)
+    return made, cost(other, phases_of(one, content, pairs.device), x)
 
 
 def late_fusion(content: dict, pairs: LabelledPairs, seed: int) -> tuple[LateFusion, dict]:

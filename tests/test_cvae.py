@@ -122,3 +122,28 @@ def test_it_generates_what_is_not_given():
     assert [model.generates(given) for given in ([], ["a"], ["a", "b"])] == [[], ["b"], []]
     with pytest.raises(ParamsError, match="cvae takes 2 or more modalities, not 1"):
         toy_model("cvae", {"a": "grey"})
+
+
+def test_several_others_are_averaged(generator):
+    kinds = {"a": "grey", "b": "colour", "c": "grey"}
+    model, x = toy_model("cvae", kinds), toy_pairs(BATCH, kinds).batch(slice(None))
+    assert model.generates(["a", "b"]) == ["c"]
+    every = [model.condition("c", {name: x[name] for name in given}) for given in (("a",), ("b",), ("a", "b", "c"))]
+    first, second, both = (summary for summary, _ in every)
+    torch.testing.assert_close(both, (first + second) / 2)
+    first, second, both = (prior.loc for _, prior in every)
+    torch.testing.assert_close(both, (first + second) / 2)
+
+
+def test_one_sample_of_the_conditional(x):
+    """log p(x_m | w, the summary) + log p(w | the other) - log q(w | both), by torch's distributions."""
+    model = toy_model("cvae").eval()
+    found = model.log_conditional("a", x, 1, torch.Generator().manual_seed(0))
+    posterior, (summary, prior) = model.recognition["a"](x), model.condition("a", x)
+    q, p = (TorchNormal(of.loc, of.scale) for of in (posterior, prior))
+    w = q.loc + q.scale * torch.randn(q.loc.shape, generator=torch.Generator().manual_seed(0))
+    modality = model.modalities["a"]
+    predicted = modality.decoder(torch.cat([w, summary], 1))
+    pixels = torch.distributions.Laplace(predicted, modality.likelihood.scale).log_prob(x["a"]).sum((1, 2, 3))
+    expected = pixels + p.log_prob(w).sum(1) - q.log_prob(w).sum(1)
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-5, atol=1e-3)

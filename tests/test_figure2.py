@@ -66,6 +66,8 @@ def test_from_weights_to_the_figure(folder, monkeypatch):
     numbers = every.pivot_table(index="metric", columns="run", values="value")
     assert numbers.loc["cost.parameters", "jmvae"] > numbers.loc["cost.parameters", "mmvae"]
     assert 0 <= numbers.loc["product.probe", "mopoe"] <= 1
+    lacks = "joint|entropy|reconstruction|both|synergy|fitted|transfer|origin|prior"
+    assert not numbers["cvae"].dropna().index.str.contains(lacks).any()
     private = content["runs"]["own_objective"]["dmvae"]["private"]
     assert numbers.loc["private.latents.shared", "dmvae"] == 20 - 2 * private
     assert list(read_table(folder / "metrics/digits/tuning.csv")["value"]) == [0.3, 3.0]

@@ -80,7 +80,7 @@ def test_mopoe_of_some_subsets(kept, x, generator, monkeypatch):
 
 
 def test_mopoes_product_is_mvaes_posterior(x):
-    product, whole = toy_model("mopoe").product(x), toy_model("mopoe").posterior(x)
+    product, whole = toy_model("mopoe").product_posterior(x), toy_model("mopoe").posterior(x)
     expected = toy_model("mvae").posterior(x)
     torch.testing.assert_close(product.experts.loc, expected.experts.loc)
     torch.testing.assert_close(product.experts.scale, expected.experts.scale)

@@ -247,21 +247,24 @@ def test_the_gain_over_single_vaes():
     every = pd.DataFrame(
         [{"run": run, "seed": seed, "metric": metric.format(at), "value": value} for run, seed, at, value in rows]
     )
-    found = systems.gains(every).set_index("metric")["value"]
+    found = systems.gains(every.assign(standard_error=0.1)).set_index("metric")["value"]
     assert found.round(6).to_dict() == {"gain.a": 0.2, "gain.b": -0.2}
 
 
 def test_the_likelihood_given_the_other_is_ahead_of_the_single_vaes():
-    """(-9 - -10 + -4 - -7) / 2 = 2, and with the other seed's VAEs 1."""
     single = [("vae_a", "a", (-10.0, -9.0)), ("vae_b", "b", (-7.0, -6.0))]
     rows = [(run, seed, f"likelihood.from_{at}.{at}", value) for run, at, of in single for seed, value in enumerate(of)]
     rows += [(run, seed, f"latent_accuracy.single.{at}.samples", 0.5) for run, at, _ in single for seed in (0, 1)]
     rows += [("cvae", seed, f"conditional.{at}", value) for at, value in (("a", -9.0), ("b", -4.0)) for seed in (0, 1)]
     rows += [("cvae", seed, f"latent_accuracy.single.{at}.samples", 0.5) for at in "ab" for seed in (0, 1)]
     rows += [("both", 0, "likelihood.from_a.a", -1.0), ("both", 0, "likelihood.from_both.a", -1.0)]
-    found = systems.gains(pd.DataFrame(rows, columns=["run", "seed", "metric", "value"]))
-    nats = found[found["metric"] == "gain.nats"]
-    assert nats[["run", "seed", "value"]].to_numpy().tolist() == [["cvae", 0, 2.0], ["cvae", 1, 1.0]]
+    every = pd.DataFrame(rows, columns=["run", "seed", "metric", "value"])
+    every["standard_error"] = every["run"].map({"cvae": 0.3}).fillna(0.4)
+    found = systems.gains(every)
+    nats = found[found["metric"].str.startswith("gain.nats.")].set_index(["run", "metric", "seed"])
+    expected = {("gain.nats.a", 0): 1.0, ("gain.nats.a", 1): 0.0, ("gain.nats.b", 0): 3.0, ("gain.nats.b", 1): 2.0}
+    assert nats["value"].to_dict() == {("cvae", *key): value for key, value in expected.items()}
+    assert nats["standard_error"].round(9).unique() == [0.5]
 
 
 def test_tuned_values_replace_options_and_networks():

@@ -12,7 +12,7 @@ TITLES = {
     systems.FACTORISATION: "(a) latent factorisation: transfer, %\nat the right: brightness from latents, R²",
     systems.JOINT: "(b) joint generation: agreement, %\nat the right: entropy of the digits drawn, nats",
     systems.CROSS: "(c) cross generation: right digit, %",
-    systems.SYNERGY: "(d) synergy: both given, not one, points\nat the right: log-likelihood of both above the sum",
+    systems.SYNERGY: "(d) synergy: both given, not one, points\nat the right: gain in log-likelihood",
 }
 SPREAD = 0.5  # of a row's height, over which its numbers lie
 
@@ -59,5 +59,5 @@ def _say(panel: Axes, row: int, numbers: list[Number]) -> None:
     place = {"transform": panel.get_yaxis_transform(), "va": "center", "fontsize": 9}
     panel.text(1.01, row, {True: "✓", False: "-", None: "no such map"}[systems.tick(numbers)], **place)
     for i, number in enumerate(n for n in numbers if not n.share):
-        text = f"{number.value:+.1f} nats" if number.name == systems.NATS else f"{number.value:.2f}"
-        panel.text(1.06 + 0.1 * i, row, text, color="black" if number.above else "0.6", **place)
+        text, width = (f"{number.value:+.1f} nats", 0.28) if number.in_nats else (f"{number.value:.2f}", 0.13)
+        panel.text(1.06 + width * i, row, text, color="black" if number.above else "0.6", **place)

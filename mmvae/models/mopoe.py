@@ -31,7 +31,7 @@ class MoPoE(GaussianVAE):
             products["_".join(names)] = product_of_experts([experts[name] for name in names] + prior)
         return Mixture.of(products)
 
-    def product(self, x: Inputs) -> Mixture:
+    def product_posterior(self, x: Inputs) -> Mixture:
         """The expert of all given modalities together, without those of their subsets: (1, B, D)."""
         posterior = self.posterior(x)
         experts = posterior.experts

@@ -7,16 +7,17 @@ from mmvae.evaluation.labelled import DigitTest, shows_digit
 from mmvae.evaluation.measured import share
 from mmvae.evaluation.probes import fit_probe
 from mmvae.model import MultimodalModel
-from mmvae.models.mopoe import MoPoE
 
 
 @torch.no_grad()
 def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """probe: test accuracy of a probe of its samples. image.<a>: share of a's images from them that show the digit."""
-    if not isinstance(model, MoPoE) or len(model.modalities) < 2:
+    if not hasattr(model, "product_posterior") or len(model.modalities) < 2:
         return {}
     generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
-    training, held_out = (model.product(values).sample_one(generator) for values in (test.training, test.values))
+    training, held_out = (
+        model.product_posterior(values).sample_one(generator) for values in (test.training, test.values)
+    )
     probe = fit_probe(training.cpu().numpy(), test.training_digits)
     judged = [name for name in test.judges[STRONG] if name in model.modalities]
     return {
