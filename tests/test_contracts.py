@@ -6,7 +6,7 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 import torch
-import toys
+from toys import KINDS as PAIR
 from toys import toy_config, toy_model, toy_pairs
 
 from mmvae import registry, runs
@@ -101,7 +101,7 @@ def test_samples_of_posterior_and_prior_have_their_densities(name, options, kind
     assert posterior_disagreement(model, toy_pairs(1, kinds).batch(slice(None)), generator) < LARGEST_T
 
 
-@each_model(has_density=True, sets=[toys.KINDS])
+@each_model(has_density=True, sets=[PAIR])
 def test_a_posterior_whose_samples_have_another_density_is_found(name, options, kinds, generator, monkeypatch):
     model = toy_model(name, kinds, latents=2, **options)
     family = type(model.prior())

@@ -5,7 +5,7 @@ import) on torch 2.12.1, NumPy 2.4.6 and Python 3.11: the loss that a model's `f
 respect to what the encoders put out. An encoder put out fixed numbers, a decoder was linear with a Laplace likelihood
 of scale 0.75, and likelihoods were rescaled by MultiVae's own default. `noise` is what its `rsample` drew, as (z - loc)
 / scale, in our order. JMVAE was called after its warm-up; MoPoE on three copies of the pairs, since it decodes each
-third of a batch from another subset; MMVAE+ with `iwae_looser`.
+third of a batch from another subset; MMVAE+ with `iwae_looser`. The numbers of CVAEs are for test_cvae.py.
 
 Two differences are left, of at most 1e-7 of a loss: MultiVae adds 1e-8 to variances in the products of MVTCAE and
 MoPoE, and 1e-6 to the scales of MMVAE+'s priors. Without them, all but 1e-15 of every loss agrees.
