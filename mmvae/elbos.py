@@ -4,35 +4,23 @@ What most rivals of MMVAE have in common. A bound is reported with the KL at wei
 with. Shape letters: M experts, B batch, D latents.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mmvae.distributions import Mixture
-from mmvae.losses import Noise
+from mmvae.losses import Noise, PlainLoss
 from mmvae.model import Inputs, MultimodalVAE
 from mmvae.objectives import Estimate, repeated
 
 
-class SampledElbo(ABC):
-    """A loss that needs one particle from each expert of the posterior given all modalities, and no annealing."""
+class SampledElbo(PlainLoss):
+    """A loss that needs one particle from each expert of the posterior given all modalities."""
 
     def noise(self, model: MultimodalVAE, batch: int, generator: torch.Generator) -> Noise:
         names = tuple(model.modalities)
         return [(names, model.noise(names, 1, batch, generator))]
-
-    def annealing(self, progress: float) -> float:
-        return 1.0
-
-    @abstractmethod
-    def __call__(self, model: MultimodalVAE, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
-        """The objective on a batch."""
-
-    def held_out(self, model: MultimodalVAE, x: Inputs, log_weights: Tensor, generator: torch.Generator) -> Tensor:
-        noise = self.noise(model, len(next(iter(x.values()))), generator)
-        return self(model, x, noise, torch.ones((), device=generator.device)).bound
 
 
 def explained(model: MultimodalVAE, x: Inputs, posterior: Mixture, noise: Tensor) -> Tensor:

@@ -18,6 +18,16 @@ from mmvae.objectives import Estimate
 FUSED = 128  # units of the layer that joins the modalities
 
 
+def side_by_side(features: Sequence[Tensor | None], sizes: Sequence[int]) -> Tensor:
+    """Features (B, ...) of each modality, or None for zeros -> (B, F), of `sizes`."""
+    given = next(part for part in features if part is not None)
+    parts = [
+        given.new_zeros(len(given), size) if part is None else part.flatten(1)
+        for part, size in zip(features, sizes, strict=True)
+    ]
+    return torch.cat(parts, 1)
+
+
 class Fusion(nn.Module):
     """The last hidden layers of all encoders, side by side -> one hidden layer -> two heads of D latents."""
 
@@ -27,15 +37,29 @@ class Fusion(nn.Module):
         self.hidden = nn.Linear(sum(sizes), FUSED)
         self.loc, self.log_variance = nn.Linear(FUSED, latents), nn.Linear(FUSED, latents)
 
+    def joined(self, features: Sequence[Tensor | None]) -> Tensor:
+        """(B, ...) of each modality, or None for zeros -> the hidden layer, (B, FUSED)."""
+        return self.hidden(side_by_side(features, self.sizes)).relu()
+
     def forward(self, features: Sequence[Tensor | None]) -> Normal:
         """(B, ...) of each modality, or None for zeros -> (B, D)."""
-        given = next(part for part in features if part is not None)
-        parts = [
-            given.new_zeros(len(given), size) if part is None else part.flatten(1)
-            for part, size in zip(features, self.sizes, strict=True)
-        ]
-        h = self.hidden(torch.cat(parts, 1)).relu()
+        h = self.joined(features)
         return gaussian(self.loc(h), self.log_variance(h))
+
+
+class JointEncoder(nn.Module):
+    """q(z | all modalities), of networks of its own."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.encoders = nn.ModuleDict({name: made.encoder for name, made in modalities(config, config.latents).items()})
+        for encoder in self.encoders.values():
+            encoder.drop_decoder_parts()
+        self.fusion = Fusion([encoder.behead() for encoder in self.encoders.values()], config.latents)
+
+    def forward(self, x: Inputs) -> Normal:
+        """(B, ...) of every modality -> (B, D)."""
+        return self.fusion([encoder.features(x[name]) for name, encoder in self.encoders.items()])
 
 
 class JointEncoderVAE(GaussianVAE):
@@ -46,11 +70,7 @@ class JointEncoderVAE(GaussianVAE):
 
     def __init__(self, config: ModelConfig):
         super().__init__(config)
-        copies = {name: made.encoder for name, made in modalities(config, config.latents).items()}
-        for encoder in copies.values():
-            encoder.drop_decoder_parts()
-        self.joint_encoders, sizes = nn.ModuleDict(copies), [encoder.behead() for encoder in copies.values()]
-        self.fusion = Fusion(sizes, config.latents)
+        self.joint_encoder = JointEncoder(config)
         self.to(memory_format=torch.channels_last)
 
     def experts_given(self, names: Sequence[str]) -> int:
@@ -59,9 +79,7 @@ class JointEncoderVAE(GaussianVAE):
     def posterior(self, x: Inputs) -> Mixture:
         if len(x) < len(self.modalities):
             return super().posterior(x)
-        return Mixture.of(
-            {"joint": self.fusion([made.features(x[name]) for name, made in self.joint_encoders.items()])}
-        )
+        return Mixture.of({"joint": self.joint_encoder(x)})
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A loss draws its noise before it is evaluated, so that a step is a function of t
 CUDA graph and repeated.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,17 +37,40 @@ class Loss(Protocol):
         """The reported bound on held-out pairs, given their log-weights (M, K, B), if the model has any: (B,), nats."""
 
 
+class PlainLoss(ABC):
+    """A loss without annealing, whose bound on held-out pairs is as in training."""
+
+    @abstractmethod
+    def noise(self, model: MultimodalModel, batch: int, generator: torch.Generator) -> Noise:
+        """Standard noise."""
+
+    def annealing(self, progress: float) -> float:
+        return 1.0
+
+    @abstractmethod
+    def __call__(self, model: MultimodalModel, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
+        """The objective on a batch."""
+
+    def held_out(
+        self, model: MultimodalModel, x: Inputs, log_weights: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        noise = self.noise(model, len(next(iter(x.values()))), generator)
+        return self(model, x, noise, torch.ones((), device=generator.device)).bound
+
+
 @dataclass(frozen=True)
 class Phase:
     """A part of a training.
 
     share: of all updates. trained: fnmatch patterns of the names of the parameters that it changes; None: all. The
-    running statistics of batch normalisation follow the data in every phase.
+    running statistics of batch normalisation follow the data in every phase. labelled: the loss finds the digits of
+    the pairs beside their modalities.
     """
 
     loss: Loss
     share: float = 1.0
     trained: tuple[str, ...] | None = None
+    labelled: bool = False
 
 
 @dataclass(frozen=True)

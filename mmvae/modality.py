@@ -98,6 +98,14 @@ class TwoHeads(nn.Module, ABC):
         h = self.features(x)
         return self.loc(h).flatten(1), self.scale_logits(h).flatten(1)
 
+    def location(self, x: Tensor) -> Tensor:
+        """What the first head says: (B, D)."""
+        return self.loc(self.features(x)).flatten(1)
+
+    def drop_scale(self) -> None:
+        """Take the second head away, from an encoder of points."""
+        self.scale_logits = None
+
     def behead(self) -> int:
         """Take both heads away; how many features there are."""
         size = self.loc.weight[0].numel()

@@ -71,16 +71,29 @@ class MultimodalModel(nn.Module, ABC):
 
     has_density = False  # log p(x, z) and log q(z | x)
     sees_all = True  # has a code of all modalities together
+    paired = True  # is trained on which inputs are a pair
     common: slice | None = None  # the latents that all modalities share, if there are any
-    fewest = 1  # modalities that it takes
+    fewest_modalities = 1  # that it takes
+    refused: tuple[str, ...] = ()  # kinds that it does not take
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        if len(config.kinds) < self.fewest:
-            raise ParamsError(f"{config.model} takes {self.fewest} or more modalities, not {len(config.kinds)}")
+        self.check(config.model, config.kinds, config.options)
         self.config = config
         self.modalities = modalities(config, self.width())
         self.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def check(cls, model: str, kinds: dict[str, str], options: dict) -> None:
+        """May a model of this name have these modalities, with its options?
+
+        Raises:
+            ParamsError: they are too few, of a kind that it refuses, or lack one that an option names.
+        """
+        if unfit := [kind for kind in kinds.values() if kind in cls.refused]:
+            raise ParamsError(f"{model} takes no {' or '.join(unfit)}")
+        if len(kinds) < cls.fewest_modalities:
+            raise ParamsError(f"{model} takes {cls.fewest_modalities} or more modalities, not {len(kinds)}")
 
     def width(self) -> int:
         """Latents of one modality's encoder and decoder: D, if they all share all."""

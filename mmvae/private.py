@@ -8,18 +8,22 @@ import torch
 from torch import Tensor
 
 from mmvae.distributions import Family
-from mmvae.model import ModelConfig, MultimodalVAE
+from mmvae.model import ModelConfig, MultimodalModel, MultimodalVAE
 from mmvae.params import ParamsError
 
 
-class PrivateVAE(MultimodalVAE):
-    """What models with private latents share; `shared` is the number of the others."""
+class PrivateLatents(MultimodalModel):
+    """What models with private latents have in common; `shared` is the number of the others."""
+
+    fewest_private = 0
 
     def __init__(self, config: ModelConfig):
         number = len(config.kinds)
         given = config.options.get("private")
         self.own = config.latents // (2 * number) if given is None else given
         self.shared = config.latents - number * self.own
+        if self.own < self.fewest_private:
+            raise ParamsError(f"private is {self.own}, of {config.latents} latents: {config.model} needs 1 or more")
         if self.shared < 1:
             raise ParamsError(f"private is {self.own}: {number} modalities leave no shared latents of {config.latents}")
         super().__init__(config)
@@ -38,6 +42,10 @@ class PrivateVAE(MultimodalVAE):
 
     def view(self, name: str, z: Tensor) -> Tensor:
         return torch.cat([z[..., : self.shared], z[..., self.parts()[name]]], -1)
+
+
+class PrivateVAE(PrivateLatents, MultimodalVAE):
+    """With a prior and a posterior of all latents."""
 
     def joined(self, shared: Family, own: dict[str, Family], absent: Family) -> Family:
         """One distribution (B, D) of u (B, shared) and the w of every modality, from `absent` (D,) where not given."""

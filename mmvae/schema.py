@@ -159,7 +159,10 @@ def _check_run(run: runs.Run, content: dict) -> None:
     if particles > most:
         at = "particles" if run.entry.particles else f"particles.{run.data_set}"
         raise ParamsError(f"{at} is {particles}: at most {most}, because train's batch_size is {budget.batch_size}")
-    phases_of(run, content, torch.device("cpu"))
+    registry.find("models", run.entry.model).MODEL.check(run.entry.model, run.kinds, run.entry.options)
+    phases = phases_of(run, content, torch.device("cpu"))
+    if any(phase.labelled for phase in phases) and registry.find("datasets", run.data_set).FAMILY != "digits":
+        raise ParamsError(f"{run.entry.model} learns digits, which {run.data_set} has none of")
 
 
 def _check_judges(content: dict, data_set: str) -> None:

@@ -79,7 +79,7 @@ def model_as_recorded(name, recorded, encoded):
         decoder, likelihood = linear(recorded[f"{name}/decoder_{m}"]), LaplaceLikelihood(0.75, dimensions=1)
         model.modalities[m] = Modality(Encoded(own), decoder, likelihood, largest / size, (size,))
     if name == "jmvae":
-        model.joint_encoders, model.fusion = nn.ModuleDict(), JointlyEncoded(encoded[2])
+        model.joint_encoder = JointlyEncoded(encoded[2])
     if name == "mmvae_plus":
         for m, logits in zip(NAMES, recorded["mmvae_plus/auxiliary"], strict=True):
             model.auxiliary_logits[m].data = logits

@@ -8,7 +8,7 @@ import yaml
 from conftest import ROOT
 
 from mmvae import files, registry
-from mmvae.data.pairs import Pairs
+from mmvae.data.pairs import DIGITS, Pairs
 from mmvae.data.text import EOS_INDEX, PAD_INDEX, SPECIALS
 from mmvae.evaluation import classifiers
 from mmvae.model import ModelConfig, MultimodalVAE, build
@@ -32,11 +32,13 @@ def toy_values(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
     return words
 
 
-def toy_pairs(pairs: int = 64, kinds: dict[str, str] = KINDS) -> Pairs:
-    """Pairs of eight values of each modality, so that there is something to learn."""
+def toy_pairs(pairs: int = 64, kinds: dict[str, str] = KINDS, *, labelled: bool = False) -> Pairs:
+    """Pairs of eight values of each modality, so that there is something to learn; digits number those of the first."""
     rng = np.random.default_rng(0)
     values = {name: toy_values(kind, 8, rng) for name, kind in kinds.items()}
     index = {name: rng.integers(0, 8, pairs, np.int32) for name in values}
+    if labelled:
+        values[DIGITS], index[DIGITS] = np.arange(8, dtype=np.uint8), next(iter(index.values()))
     return Pairs(values, index, torch.device("cpu"))
 
 

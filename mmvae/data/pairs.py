@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 Arrays = dict[str, np.ndarray]  # by modality
+DIGITS = "digits"  # what the labels of a batch are called, beside its modalities: (B,)
 
 
 class Pairs:

@@ -8,8 +8,9 @@ import torch
 
 from mmvae import registry
 from mmvae.data import text
-from mmvae.data.pairs import Pairs
+from mmvae.data.pairs import DIGITS, Pairs
 from mmvae.files import Content, check_array, read_arrays
+from mmvae.params import ParamsError
 
 CAPTIONS, FEATURES, PIXELS = "captions", "features", "pixels"  # modalities of a caption set
 CAPTIONS_EACH = 10
@@ -75,10 +76,14 @@ class LabelledPairs(Prepared):
         """All values of a modality, paired or not: pixels (n, C, H, W), words (n, T) or features (n, F)."""
         return self.stored("prepared", f"{name}/{split}/values", name)
 
-    def split(self, split: str, names: tuple[str, ...] = ()) -> Pairs:
-        """All pairs of a split, of all or some modalities."""
+    def split(self, split: str, names: tuple[str, ...] = (), *, labelled: bool = False) -> Pairs:
+        """All pairs of a split, of all or some modalities; with their digits as DIGITS, if `labelled`."""
         values = {name: self.values(split, name) for name in names or self.kinds}
-        return Pairs(values, {name: self.array("pairs", f"{split}/{name}") for name in values}, self.device)
+        index = {name: self.array("pairs", f"{split}/{name}") for name in values}
+        if labelled:
+            first = next(iter(values))
+            values[DIGITS], index[DIGITS] = self.array("prepared", f"{first}/{split}/labels"), index[first]
+        return Pairs(values, index, self.device)
 
     def first_pass(self, split: str, names: tuple[str, ...] = ()) -> tuple[dict[str, torch.Tensor], np.ndarray]:
         """Values and digits of the pairs in which every used image appears once."""
@@ -113,8 +118,14 @@ class CaptionedPairs(Prepared):
         sentences = text.words(self.values(split, CAPTIONS)[::CAPTIONS_EACH], self.vocabulary)
         return [f'{name} "{text.sentence(words)}"' for name, words in zip(names, sentences, strict=True)]
 
-    def split(self, split: str, names: tuple[str, ...]) -> Pairs:
-        """All pairs of a split: every caption with its image."""
+    def split(self, split: str, names: tuple[str, ...], *, labelled: bool = False) -> Pairs:
+        """All pairs of a split: every caption with its image.
+
+        Raises:
+            ParamsError: `labelled` ones are wanted.
+        """
+        if labelled:
+            raise ParamsError(f"{self.data_set} has no digits, which a model of the run is trained to say")
         arrays = {name: self.values(split, name) for name in names}
         rows = {name: np.arange(len(array)) if name == CAPTIONS else images_of(array) for name, array in arrays.items()}
         return Pairs(arrays, rows, self.device)

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from mmvae.distributions import Normal
 from mmvae.elbos import SampledElbo
-from mmvae.joint import Fusion
+from mmvae.joint import JointEncoder
 from mmvae.losses import Noise, Phase, Setting
-from mmvae.model import CACHED_ROWS, Inputs, ModelConfig, MultimodalModel, gaussian, modalities
+from mmvae.model import CACHED_ROWS, Inputs, ModelConfig, MultimodalModel, gaussian
 from mmvae.objectives import Estimate
 from mmvae.params import Section, real
 
@@ -31,7 +31,7 @@ class Options(Section):
 class CVAE(MultimodalModel):
     """Given several others, what they say is averaged; given none, summary and prior are zeros and N(0, I)."""
 
-    sees_all, fewest = False, 2
+    sees_all, fewest_modalities = False, 2
 
     def __init__(self, config: ModelConfig):
         super().__init__(config)
@@ -40,7 +40,7 @@ class CVAE(MultimodalModel):
         self.conditions = nn.ModuleDict(
             {n: nn.ModuleDict({m: nn.Linear(sizes[m], 3 * latents) for m in names if m != n}) for n in names}
         )
-        self.recognition = nn.ModuleDict({name: Recognition(config) for name in names})
+        self.recognition = nn.ModuleDict({name: JointEncoder(config) for name in names})
         self.to(memory_format=torch.channels_last)
 
     def width(self) -> int:
@@ -94,21 +94,6 @@ class CVAE(MultimodalModel):
         z = torch.cat([w, summary.expand_as(w)], -1)
         score = self.modalities[name].score(z, x[name], CACHED_ROWS[w.device.type])
         return (score + prior.log_prob(w) - posterior.log_prob(w)).logsumexp(0) - math.log(samples)
-
-
-class Recognition(nn.Module):
-    """q(w | all modalities), of networks of its own."""
-
-    def __init__(self, config: ModelConfig):
-        super().__init__()
-        self.encoders = nn.ModuleDict({name: made.encoder for name, made in modalities(config, config.latents).items()})
-        for encoder in self.encoders.values():
-            encoder.drop_decoder_parts()
-        self.fusion = Fusion([encoder.behead() for encoder in self.encoders.values()], config.latents)
-
-    def forward(self, x: Inputs) -> Normal:
-        """(B, ...) of every modality -> (B, D)."""
-        return self.fusion([encoder.features(x[name]) for name, encoder in self.encoders.items()])
 
 
 MODEL = CVAE

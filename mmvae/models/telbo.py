@@ -61,5 +61,5 @@ def phases(options: Options, _: Setting) -> list[Phase]:
     """One phase, or two of the same length, neither of which changes a caption's table of words."""
     if options.stages == "together":
         return [Phase(TripleElbo(options.beta))]
-    first = Phase(JointElbo(1.0, options.beta, 0.0), 0.5, ("fusion.*", "joint_encoders.*", "modalities.*.decoder.*"))
+    first = Phase(JointElbo(1.0, options.beta, 0.0), 0.5, ("joint_encoder.*", "modalities.*.decoder.*"))
     return [first, Phase(TripleElbo(options.beta, joint=False), 0.5, ("modalities.*.encoder.[!w]*",))]

@@ -9,6 +9,7 @@ import torch
 
 from mmvae import model
 from mmvae.closure import code_hash
+from mmvae.data.pairs import Pairs
 from mmvae.data.prepared import CaptionedPairs, LabelledPairs, prepared
 from mmvae.files import atomic, write_csv
 from mmvae.losses import Phase, Setting, phases
@@ -38,6 +39,13 @@ def phases_of(run: Run, params: dict, device: torch.device) -> list[Phase]:
     return phases(run.entry.model, setting, run.entry.options)
 
 
+def splits(pairs: LabelledPairs | CaptionedPairs, run: Run, phases: list[Phase]) -> tuple[Pairs, Pairs]:
+    """The run's training and validation pairs, with labels if a phase looks at them."""
+    labelled = any(phase.labelled for phase in phases)
+    training, validation = (pairs.split(s, tuple(run.kinds), labelled=labelled) for s in ("train", "validation"))
+    return training, validation
+
+
 def train_run(run: Run, params: dict, seed: int) -> None:
     """Train one run and write its weights and its training curve; go on with it if it was interrupted.
 
@@ -46,9 +54,9 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     """
     device = find_device()
     pairs = prepared(run.data_set, device)
-    training, validation = (pairs.split(split, tuple(run.kinds)) for split in ("train", "validation"))
-    budget = check(Budget, run.train(params), f"train.{run.data_set}")
     config, stretches = model_config(run, params, pairs), phases_of(run, params, device)
+    training, validation = splits(pairs, run, stretches)
+    budget = check(Budget, run.train(params), f"train.{run.data_set}")
     # Where no share of the whole training matters, a longer run begins as a shorter one.
     beginning = budget.model_copy(update={"epochs": 0}) if extendable(stretches) else budget
     machine = [device.type, torch.get_num_threads(), torch.__version__]
