@@ -157,6 +157,22 @@ def test_values_that_just_go_together():
         ({f"{MVAE}.train": {"epochs": 0}}, f"{MVAE} on digits: train.epochs is 0: it should be greater than or equal"),
         ({f"{MVAE}.networks": {"gray": {}}}, f"{MVAE} on digits: networks.gray is {{}}: there is no such key"),
         ({f"{MVAE}.networks": {"grey": {"hidden": 0}}}, f"{MVAE} on digits: networks.grey.hidden is 0: it should be"),
+        (
+            {"runs.own_objective.x": {"model": "cvae", "kinds": ["grey"]}},
+            "runs.own_objective.x on digits: cvae takes 2 or",
+        ),
+        (
+            {"runs.own_objective.x": {"model": "dann", "source": "pixels"}},
+            "runs.own_objective.x on digits: source is 'pixels': it should be one of grey, colour",
+        ),
+        (
+            {"caption_runs.own_objective.x": {"model": "unit"}},
+            "caption_runs.own_objective.x on birds: unit takes no captions",
+        ),
+        (
+            {"caption_runs.own_objective.x": {"model": "mfm"}},
+            "caption_runs.own_objective.x on birds: mfm learns digits, which birds has none of",
+        ),
         ({f"{MMVAE}.particles": 1001}, f"{MMVAE}: particles is 1001: it should be less than or equal to 1000"),
     ],
 )

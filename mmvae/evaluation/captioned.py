@@ -12,7 +12,7 @@ from mmvae.data.pairs import Pairs
 from mmvae.data.prepared import CAPTIONS
 from mmvae.evaluation.correlation import Judges
 from mmvae.evaluation.extractor import Extractor, of_pixels
-from mmvae.model import MultimodalVAE
+from mmvae.model import MultimodalModel
 from mmvae.params import Section, whole
 
 PAIRS_AT_ONCE = 500
@@ -29,25 +29,26 @@ Made = dict[str, dict[str, Tensor]]  # what was given -> modality -> pixels, fea
 
 
 @torch.no_grad()
-def generate(model: MultimodalVAE, pairs: Pairs, joint_samples: int, generator: torch.Generator) -> Made:
+def generate(model: MultimodalModel, pairs: Pairs, joint_samples: int, generator: torch.Generator) -> Made:
     """Every modality, decoded from one posterior sample of each pair given one modality, or both; and from the prior.
 
     Pixels are rounded to uint8, words are the most probable ones. Keys: the modality given, `both`, and `joint` for
-    `joint_samples` draws from the prior.
+    `joint_samples` draws from the prior, if it has one.
     """
     names = list(model.modalities)
     views = {name: [name] for name in names} | ({BOTH: names} if len(names) > 1 else {})
-    made: dict[str, dict[str, list[Tensor]]] = {view: {name: [] for name in names} for view in [*views, JOINT]}
+    drawn = [JOINT] if model.generates([]) else []
+    made: dict[str, dict[str, list[Tensor]]] = {view: {name: [] for name in names} for view in [*views, *drawn]}
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         x = pairs.batch(slice(start, start + PAIRS_AT_ONCE))
         for view, given in views.items():
             _decode(model, model.sample({name: x[name] for name in given}, generator), made[view])
-    for part in model.draw(joint_samples, generator).split(PAIRS_AT_ONCE):
+    for part in model.draw(joint_samples, generator).split(PAIRS_AT_ONCE) if JOINT in made else ():
         _decode(model, part, made[JOINT])
     return {view: {name: torch.cat(parts) for name, parts in of.items()} for view, of in made.items()}
 
 
-def _decode(model: MultimodalVAE, z: Tensor, into: dict[str, list[Tensor]]) -> None:
+def _decode(model: MultimodalModel, z: Tensor, into: dict[str, list[Tensor]]) -> None:
     for name, parts in into.items():
         values = model.decode(name, z)
         parts.append(((values.clamp(0, 1) * 255).round().byte() if values.dim() == 4 else values).cpu())

@@ -77,6 +77,7 @@ def measure(_: MultimodalVAE, test: CaptionTest) -> dict:
     if BOTH in made:
         result["image_to_sentence"] = agreement(_stated(made[image]), test.attributes, test.strangers)
         result["sentence_to_image"] = agreement(probes.seen(made[CAPTIONS].features), _stated(real), test.strangers)
+    if BOTH in made and JOINT in made:
         joint = made[JOINT]
         others = np.roll(np.arange(len(joint.tokens)), 1)
         result["joint"] = agreement(probes.seen(joint.features), _stated(joint), others)

@@ -22,7 +22,8 @@ def measure(_: MultimodalVAE, test: CaptionTest) -> dict:
     if CAPTIONS in made:
         pairs["caption_reconstruction"] = (real.features, made[CAPTIONS].tokens, each)
     if BOTH in made:
-        pairs["joint"] = (made[JOINT].features, made[JOINT].tokens, 1)
+        if JOINT in made:
+            pairs["joint"] = (made[JOINT].features, made[JOINT].tokens, 1)
         pairs["image_to_sentence"] = (real.features, made[image].tokens, each)
         pairs["sentence_to_image"] = (made[CAPTIONS].features, real.tokens, each)
         pairs["both"] = (made[BOTH].features, made[BOTH].tokens, each)
