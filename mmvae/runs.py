@@ -16,7 +16,8 @@ from mmvae.params import ParamsError, Section, check, naming, whole
 
 CAPTIONS = "captions"
 SECTIONS = {"digits": "runs", "captions": "caption_runs"}  # of the runs of each family of data sets
-RESERVED = ("classifiers", "late_fusion")  # whose numbers are written beside the runs'
+COMPOSED = ("late_fusion", "vae_cca")  # systems of Figure 2 that are made of the runs of single modalities
+RESERVED = ("classifiers", *COMPOSED)  # whose numbers are written beside the runs'
 Particles = whole(1, 1000)
 
 

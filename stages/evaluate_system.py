@@ -13,12 +13,13 @@ from mmvae.late_fusion import LateFusion
 from mmvae.losses import Phase
 from mmvae.model import Inputs, MultimodalModel
 from mmvae.params import ParamsError
-from mmvae.systems import LATE_FUSION
 from mmvae.training.device import find_device
-from mmvae.training.run import phases_of
+from mmvae.training.run import phases_of, splits
+from mmvae.vae_cca import VaeCca
 from stages import arguments, run
 
 FOLDERS = ("metrics.digits", "metrics.systems")
+COMPOSED = {"late_fusion": LateFusion, "vae_cca": VaeCca}  # runs.COMPOSED
 
 
 def cost(trained: MultimodalModel, phases: list[Phase], x: Inputs) -> dict:
@@ -42,45 +43,48 @@ def cost(trained: MultimodalModel, phases: list[Phase], x: Inputs) -> dict:
 
 
 def trained(content: dict, pairs: LabelledPairs, name: str, seed: int) -> tuple[MultimodalModel, dict]:
-    """The model of a run, and what it costs."""
+    """The model of a run, what it costs, and whether it looked at digits and at which images are a pair."""
     one = runs.find(content, pairs.data_set, name)
     path = f"models/{pairs.data_set}/{name}/{seed}.safetensors"
     made, other = model.load(path, pairs.device), model.load(path, pairs.device)  # a step changes running statistics
-    x = pairs.split("train", tuple(made.modalities)).batch(slice(0, one.train(content)["batch_size"]))
-    return made, cost(other, phases_of(one, content, pairs.device), x)
+    phases = phases_of(one, content, pairs.device)
+    training, _ = splits(pairs, one, phases)
+    found = cost(other, phases, training.batch(slice(0, one.train(content)["batch_size"])))
+    uses = {"labels": any(phase.labelled for phase in phases), "pairs": made.paired}
+    return made, {"cost": found, "uses": {name: float(used) for name, used in uses.items()}}
 
 
-def late_fusion(content: dict, pairs: LabelledPairs, seed: int) -> tuple[LateFusion, dict]:
-    """The single VAEs and a mixture of their latents, and what they cost together.
+def composed(content: dict, pairs: LabelledPairs, name: str, seed: int) -> tuple[MultimodalModel, dict]:
+    """A system made of the single VAEs, and what they cost together.
 
     Raises:
         ParamsError: a modality has no run of its own, or has several.
     """
     every = runs.of_set(content, pairs.data_set).items()
-    single = {name: next(iter(one.kinds)) for name, one in every if len(one.kinds) == 1}
+    single = {run: next(iter(one.kinds)) for run, one in every if len(one.kinds) == 1}
     if sorted(single.values()) != sorted(pairs.kinds):
-        raise ParamsError(f"late fusion needs one run of each of {', '.join(pairs.kinds)}, alone; there are {single}")
+        raise ParamsError(f"{name} needs one run of each of {', '.join(pairs.kinds)}, alone; there are {single}")
     folder = f"models/{pairs.data_set}"
-    made = {at: model.load(f"{folder}/{name}/{seed}.safetensors", pairs.device) for name, at in single.items()}
-    tables = [read_table(f"data/evaluations/{pairs.data_set}/{name}_{seed}.csv") for name in single]
+    made = {at: model.load(f"{folder}/{run}/{seed}.safetensors", pairs.device) for run, at in single.items()}
+    tables = [read_table(f"data/evaluations/{pairs.data_set}/{run}_{seed}.csv") for run in single]
     costs = pd.concat(tables).groupby("metric")["value"].sum()
-    system = LateFusion({name: made[name] for name in pairs.kinds}, pairs.first_pass("train")[0], seed)
-    return system, {key: costs[f"cost.{key}"] for key in ("parameters", "gflop")}
+    system = COMPOSED[name]({at: made[at] for at in pairs.kinds}, pairs.first_pass("train")[0], seed)
+    return system, {"cost": {key: costs[f"cost.{key}"] for key in ("parameters", "gflop")}}
 
 
 def main() -> None:
     given = arguments("set", "run", "seed")
     content = params.load()
     pairs = LabelledPairs(given.set, find_device())
-    if given.run == LATE_FUSION:
-        system, costs = late_fusion(content, pairs, given.seed)
+    if given.run in COMPOSED:
+        system, about = composed(content, pairs, given.run, given.seed)
     else:
-        system, costs = trained(content, pairs, given.run, given.seed)
+        system, about = trained(content, pairs, given.run, given.seed)
     test = digit_test(pairs, list(system.modalities), content, given.seed, strong=True)
     measured = {}
     for folder in FOLDERS:
         measured |= {name: registry.find(folder, name).measure(system, test) for name in registry.names(folder)}
-    write_table(f"data/evaluations/{given.set}/{given.run}_{given.seed}.csv", table(measured | {"cost": costs}))
+    write_table(f"data/evaluations/{given.set}/{given.run}_{given.seed}.csv", table(measured | about))
 
 
 if __name__ == "__main__":
