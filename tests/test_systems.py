@@ -7,14 +7,31 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torchvision
 from conftest import ROOT
 from scipy.linalg import sqrtm
 from torch import nn
+from torch.nn import functional as F
 
 from mmvae import params, runs, schema, systems
 from mmvae.evaluation import classifiers, mixtures
-from mmvae.evaluation.labelled import DigitSettings, DigitTest
-from mmvae.metrics.systems import cross_error, fitted, frechet, means, origin, private, style, synergy, transfer
+from mmvae.evaluation.labelled import DigitSettings, DigitTest, shows_digit
+from mmvae.files import FileError
+from mmvae.metrics.systems import (
+    aligned,
+    cross_error,
+    fitted,
+    frechet,
+    inception,
+    means,
+    origin,
+    private,
+    relabelled,
+    style,
+    synergy,
+    transfer,
+)
+from mmvae.metrics.systems.inception import Inception
 from mmvae.model import MultimodalModel
 
 N, LINES = 400, systems.Lines(transfer=0.5, style=0.3, joint=0.1, entropy=2.0, cross=0.1)
@@ -287,8 +304,53 @@ def test_the_parameters_are_those_that_tuning_chose():
     content, tried = params.load(STUDY / "params.yaml"), pd.read_csv(STUDY / "metrics" / "digits" / "tuning.csv")
     every = {run: entry for group in content["runs"].values() for run, entry in group.items()}
     for run, rows in tried.groupby("run"):
-        option, best = rows.loc[rows["cross"].idxmax(), ["option", "value"]]
+        option, best = rows.loc[rows["cross"].fillna(rows["transfer"]).idxmax(), ["option", "value"]]
         used = every[run]
         for key in option.split("."):
             used = used.get(key, {})
         assert used == pytest.approx(best), f"{run}: {option}"
+
+
+def test_swapped_digits_are_told_from_chance():
+    digits = np.arange(200) % 10
+    assert relabelled.best_match((digits + 3) % 10, digits) == 1
+    assert relabelled.best_match(np.zeros(200, int), digits) == 0.1
+    assert relabelled.best_match(np.where(digits < 5, digits, (digits + 1) % 10), digits) > 0.5
+
+
+def test_codes_that_are_turned_are_aligned_by_a_rotation():
+    turned = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(2)))[0]
+
+    test, model = labelled(), Codes(turned)
+    assert aligned.measure(model, test) == {}
+    model.rotated = True
+    assert shows_digit(model, "a", model.mean({"b": test.values["b"]}), test).mean() < 0.5
+    assert aligned.measure(model, test)["b_to_a"].value > 0.98
+
+
+@pytest.mark.slow
+def test_frechet_distances_in_inception(tmp_path):
+    """With random weights: those of a network that torchvision makes. Distances of images to themselves are none."""
+    torch.manual_seed(0)
+    made = torchvision.models.inception_v3(weights=None, init_weights=False)
+    path = tmp_path / "inception.pth"
+    torch.save(made.state_dict(), path)
+    images = torch.rand(3, 1, 8, 8)
+    features = Inception(str(path)).penultimate(images)
+    assert features.shape == (3, 2048)
+    larger = F.interpolate(images.expand(-1, 3, -1, -1), (299, 299), mode="bilinear", antialias=True)
+    mean, std = (torch.tensor(part).view(3, 1, 1) for part in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    made.fc = nn.Identity()
+    torch.testing.assert_close(features, made.eval()((larger - mean) / std), rtol=1e-4, atol=1e-5)
+
+
+def test_inceptions_weights_are_those_of_the_user(tmp_path):
+    test = labelled()
+    assert inception.measure(Codes(), test) == {}
+    path = tmp_path / "inception.pth"
+    for content, problem in ((None, "No such file"), ({"fc.bias": torch.zeros(3)}, "Missing key")):
+        if content is not None:
+            torch.save(content, path)
+        settings = test.settings.model_copy(update={"inception": str(path)})
+        with pytest.raises(FileError, match=problem):
+            inception.measure(Codes(), replace(test, settings=settings))

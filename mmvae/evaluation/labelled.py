@@ -17,11 +17,14 @@ from mmvae.params import Section, whole
 
 
 class DigitSettings(Section):
-    """joint_samples: prior draws. likelihood_samples: of each expert. likelihood_pairs: test pairs."""
+    """joint_samples: prior draws. likelihood_samples: of each expert. likelihood_pairs: test pairs. inception: file of
+    torchvision's weights of Inception v3, for Figure 2's distances; None: they are not measured.
+    """
 
     joint_samples: whole(1, 100_000)
     likelihood_samples: whole(2, 10_000)
     likelihood_pairs: whole(2, 100_000)
+    inception: str | None = None
 
 
 @dataclass(frozen=True)

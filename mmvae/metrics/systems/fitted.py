@@ -1,6 +1,7 @@
 """Joint generation from a Gaussian mixture fitted to latents after training, in place of the prior.
 
-One latent of each training pair, given all modalities; never two side by side, by which it would learn the pairing.
+One latent of each training pair, given all modalities; never two side by side, by which it would learn the pairing. Of
+a system that does not look at pairs, latents given one modality; private ones have mixtures of their own.
 """
 
 import numpy as np
@@ -11,18 +12,32 @@ from mmvae.evaluation.measured import share
 from mmvae.evaluation.mixtures import fit
 from mmvae.metrics.digits.coherence import chance_agreement, entropy, see
 from mmvae.model import MultimodalModel
+from mmvae.private import PrivateLatents
+
+
+def training_rows(model: MultimodalModel, test: DigitTest) -> list[np.ndarray]:
+    """What a mixture each is fitted to, and drawn side by side from: (n, some of D)."""
+    if model.paired:
+        return [latents(model, test.training, test.seed, {"all": list(model.modalities)})["all"]]
+    single = latents(model, test.training, test.seed)
+    own = model.parts() if isinstance(model, PrivateLatents) else {}
+    shared = np.concatenate([z[:, model.common] for z in single.values()])
+    return [shared, *(single[name][:, part] for name, part in own.items())]
 
 
 def measure(model: MultimodalModel, test: DigitTest) -> dict:
-    """joint, joint_by_chance, entropy.<a>: as of coherence, by the strong classifiers; components: of the mixture."""
+    """joint, joint_by_chance, entropy.<a>: as of coherence, by the strong classifiers; components: of the mixture, of
+    shared latents where there are several.
+    """
     names = list(model.modalities)
-    if len(names) < 2 or not model.sees_all:
+    if len(names) < 2 or not model.generates(names) or (model.paired and not model.sees_all):
         return {}
-    training = latents(model, test.training, test.seed, {"all": names})
-    mixture = fit(training["all"].astype(np.float64), test.seed)
-    drawn = mixture.sample(test.settings.joint_samples)[0].astype(np.float32)
-    seen = list(see(model, test.on_device(drawn), names, test.judges)[STRONG].items())
-    result: dict = {"components": mixture.n_components, "entropy": {name: entropy(digits) for name, digits in seen}}
+    rng = np.random.default_rng(test.seed)  # a mixture's draws are in the order of its components
+    mixtures = [fit(rows.astype(np.float64), test.seed) for rows in training_rows(model, test)]
+    drawn = [rng.permutation(mixture.sample(test.settings.joint_samples)[0]) for mixture in mixtures]
+    z = test.on_device(np.concatenate(drawn, 1).astype(np.float32))
+    seen = list(see(model, z, names, test.judges)[STRONG].items())
+    result: dict = {"components": mixtures[0].n_components, "entropy": {name: entropy(found) for name, found in seen}}
     if len(seen) > 1:
         digits = [found for _, found in seen]
         result["joint"] = share(np.logical_and.reduce([found == digits[0] for found in digits]))

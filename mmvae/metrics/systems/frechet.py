@@ -3,6 +3,8 @@
 Of Gaussians fitted to both (Heusel et al. 2017), in another network than Inception: not to be compared with FIDs.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,15 +24,20 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(first) + np.trace(second) - 2 * cross)
 
 
-@torch.no_grad()
 def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """prior.<a>: of a's images made from the prior. <b>_to_<a>: from a sample given b. As many as there are test pairs.
 
     Of few images both are too large, by the same.
     """
+    return distances(model, test, test.judges[STRONG])
+
+
+@torch.no_grad()
+def distances(model: MultimodalModel, test: DigitTest, networks: Mapping[str, nn.Module]) -> dict:
+    """The same in the network of each modality of images, by its `penultimate` layer."""
     given = {name: test.on_device(z) for name, z in latents(model, test.values, test.seed).items()}
     result: dict = {}
-    for name, judge in test.judges[STRONG].items():
+    for name, judge in networks.items():
         if name not in model.modalities:
             continue
         real = seen(judge, test.values[name])

@@ -7,7 +7,7 @@ from mmvae.evaluation.labelled import DigitTest, latents
 from mmvae.evaluation.measured import share
 from mmvae.evaluation.probes import fit_probe
 from mmvae.model import MultimodalModel
-from mmvae.private import PrivateVAE
+from mmvae.private import PrivateLatents
 
 
 def measure(model: MultimodalModel, test: DigitTest) -> dict:
@@ -15,10 +15,10 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     accuracy of probes of these, in samples given a; of private ones, where they exist by construction.
     """
     names = list(model.modalities)
-    if len(names) < 2 or not model.has_density:
+    if len(names) < 2:
         return {}
-    if not isinstance(model, PrivateVAE):
-        return {"latents": {name: len(positions) for name, positions in by_rule(model, test).items()}}
+    if not isinstance(model, PrivateLatents):
+        return {"latents": {n: len(found) for n, found in by_rule(model, test).items()}} if model.has_density else {}
     parts = {name: np.r_[part] for name, part in model.parts().items()}
     result: dict = {"latents": {"shared": model.shared} | {name: len(part) for name, part in parts.items()}}
     training, held_out = (latents(model, values, test.seed) for values in (test.training, test.values))
