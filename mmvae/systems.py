@@ -6,7 +6,7 @@ A criterion is a few numbers of the long table, each with the line that it is co
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,13 @@ import pandas as pd
 from mmvae import params
 from mmvae.files import FileError, read_table
 from mmvae.params import ParamsError, Section, Seed, real
+from mmvae.runs import COMPOSED
 from mmvae.tables import CLASSIFIERS
 
 FACTORISATION, JOINT, CROSS, SYNERGY = "factorisation", "joint", "cross", "synergy"
-LATE_FUSION = "late_fusion"  # the row of the single VAEs together, which is no run
 NATS = "nats"  # the first word of the names of numbers of synergy that are log-likelihoods
 INTERVAL = 1.96  # standard errors on each side: 95 %
-RATES = "coherence.strong."
+RATES, FITTED = "coherence.strong.", "fitted."
 
 
 class Lines(Section):
@@ -39,9 +39,12 @@ class Lines(Section):
 
 
 class Figure2(Section):
-    """lines: of the ticks. tuned: group of runs -> run -> its option -> the values tried, with `tuning_seed`."""
+    """lines: of the ticks. composed: systems made of the runs of single modalities. tuned: group of runs -> run -> its
+    option -> the values tried, with `tuning_seed`.
+    """
 
     lines: Lines
+    composed: list[Literal[COMPOSED]]
     tuning_seed: Seed
     tuned: dict[str, dict[str, dict[str, list[Any]]]]
 
@@ -111,7 +114,7 @@ def arrow(name: str) -> str:
 
 
 def cells(system: System, lines: Lines) -> Cells:
-    """The numbers of every criterion."""
+    """The numbers of every criterion. A system without draws of its own is judged by those of a fitted mixture."""
     found: Cells = {FACTORISATION: [], JOINT: [], CROSS: [], SYNERGY: []}
     commonest = system.of("latent_accuracy.majority")
     for name in (n for n in system.names("transfer.") if "_to_" in n):
@@ -122,12 +125,13 @@ def cells(system: System, lines: Lines) -> Cells:
         for name in system.names("style.brightness."):
             number = system.number(f"style.brightness.{name}", f"style {name}", lines.style, share=False)
             found[FACTORISATION].append(number)
-    if system.names(f"{RATES}joint"):
-        chance = system.of(f"{RATES}joint_by_chance")
-        found[JOINT].append(system.number(f"{RATES}joint", "joint", chance + lines.joint))
-        for name in system.names(f"{RATES}entropy."):
-            number = system.number(f"{RATES}entropy.{name}", f"entropy {name}", lines.entropy, share=False)
-            found[JOINT].append(number)
+    for drawn, after in ((RATES, ""), (FITTED, ", fitted")):
+        if system.names(f"{drawn}joint") and not found[JOINT]:
+            chance = system.of(f"{drawn}joint_by_chance")
+            found[JOINT].append(system.number(f"{drawn}joint", f"joint{after}", chance + lines.joint))
+            for name in system.names(f"{drawn}entropy."):
+                number = system.number(f"{drawn}entropy.{name}", f"entropy {name}{after}", lines.entropy, share=False)
+                found[JOINT].append(number)
     for name in system.names(f"{RATES}cross."):
         found[CROSS].append(system.number(f"{RATES}cross.{name}", arrow(name), commonest + lines.cross))
     for kind in ("probe", "image"):
@@ -152,6 +156,16 @@ def report(every: pd.DataFrame, lines: Lines) -> dict[str, Cells]:
     """Run -> its cells, from the long table of all runs and seeds. A run without any cell is left out."""
     found = {str(run): cells(System(rows), lines) for run, rows in every.groupby("run", sort=False)}
     return {run: of for run, of in found.items() if any(of.values())}
+
+
+def marks(every: pd.DataFrame) -> dict[str, str]:
+    """Run -> ' L', if it is trained on digits too, and ' U', if it does not look at which images are a pair."""
+    means = every.groupby(["run", "metric"])["value"].mean()
+    used = {(run, of): means.get((run, f"uses.{of}")) for run in every["run"].unique() for of in ("labels", "pairs")}
+    return {
+        run: (" L" if used[run, "labels"] == 1 else "") + (" U" if used[run, "pairs"] == 0 else "")
+        for run in every["run"].unique()
+    }
 
 
 def gains(every: pd.DataFrame) -> pd.DataFrame:
@@ -194,27 +208,28 @@ def tracked(report: dict[str, Cells]) -> dict:
         for criterion, numbers in of_run.items():
             if numbers:
                 values = {
-                    n.name.replace(" → ", "_to_").replace(", than", "").replace(" ", "_"): n.value for n in numbers
+                    n.name.replace(" → ", "_to_").replace(",", "").replace("than ", "").replace(" ", "_"): n.value
+                    for n in numbers
                 }
                 found.setdefault(criterion, {})[run] = values | {"tick": bool(tick(numbers))}
     return found
 
 
-def markdown(report: dict[str, Cells]) -> str:
+def markdown(report: dict[str, Cells], marked: dict[str, str]) -> str:
     """A row for each system, a column for each number with its standard deviation over seeds; ticks in bold.
 
-    Shares in percent.
+    Shares in percent. marked: what stands after a system's name.
     """
     rows: dict[str, dict[str, str]] = {}
     for run, of_run in report.items():
-        rows[run] = {}
+        row = rows.setdefault(run + marked[run], {})
         for numbers in of_run.values():
             mark = "**" if tick(numbers) else ""
             for n in numbers:
                 factor, digits = (100, 0) if n.share else (1, 1 if n.in_nats else 2)
                 spread = pd.Series(n.seeds).std()
                 after = "" if pd.isna(spread) else f" ± {factor * spread:.{digits}f}"
-                rows[run][n.name] = f"{mark}{factor * n.value:.{digits}f}{mark}{after}"
+                row[n.name] = f"{mark}{factor * n.value:.{digits}f}{mark}{after}"
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").to_markdown(disable_numparse=True)
 
 
@@ -223,7 +238,8 @@ def main() -> None:
         lines = params.section(Figure2, params.load(), "figure2").lines
         for name in sys.argv[1:]:
             every = read_table(f"metrics/{name}/figure2.csv")
-            print(markdown(report(every[every["run"] != CLASSIFIERS], lines)))
+            of_runs = every[every["run"] != CLASSIFIERS]
+            print(markdown(report(of_runs, lines), marks(of_runs)))
     except (FileError, ParamsError) as error:
         sys.exit(f"{error}")
 

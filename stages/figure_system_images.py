@@ -27,10 +27,13 @@ def main() -> None:
     for name in names:
         trained = model.load(f"models/{given.set}/{name}/{given.seed}.safetensors", device)
         generator = torch.Generator().manual_seed(given.seed)
+        white = {image: np.ones_like(x[image]) for image in images}
+        made = {a: generation.across(trained, x, a, generator) if trained.generates([a]) else white for a in images}
         for a, b in crossed:
-            crossed[a, b].append(generation.across(trained, x, a, generator)[b])
-        white = {image: (np.ones_like(x[image]), None) for image in images}
-        from_prior = generation.from_prior(trained, SHOWN, 0, generator) if trained.generates([]) else white
+            crossed[a, b].append(made[a][b])
+        from_prior = {image: (white[image], None) for image in images}
+        if trained.generates([]):
+            from_prior = generation.from_prior(trained, SHOWN, 0, generator)
         for image in images:
             drawn[image].append(from_prior[image][0])
     panels = [(f"{a} to {b}", np.stack(made)) for (a, b), made in crossed.items()]

@@ -5,7 +5,7 @@ import pandas as pd
 from mmvae import params, runs, systems, tables
 from mmvae.figures.grids import save
 from mmvae.figures.systems import figure2
-from mmvae.files import read_table, write_json, write_table
+from mmvae.files import read_table, write_csv, write_json, write_table
 from stages import arguments, run
 
 
@@ -13,19 +13,20 @@ def main() -> None:
     name = arguments("set").set
     content = params.load()
     figure = params.section(systems.Figure2, content, "figure2")
-    every = tables.gather(name, [*runs.of_set(content, name), systems.LATE_FUSION], content["seeds"])
+    every = tables.gather(name, [*runs.of_set(content, name), *figure.composed], content["seeds"])
     every = pd.concat([every, systems.gains(every)]).reset_index(drop=True)
     write_table(f"metrics/{name}/figure2.csv", every)
     of_runs = every[every["run"] != tables.CLASSIFIERS]
     report = systems.report(of_runs, figure.lines)
     write_json(f"metrics/{name}/figure2.json", systems.tracked(report))
-    tried = [read_table(f"data/tuning/{name}/{tuned}.csv") for tuned in figure.tried()]
-    write_table(f"metrics/{name}/tuning.csv", pd.concat(tried).reset_index(drop=True))
+    tried = pd.concat([read_table(f"data/tuning/{name}/{tuned}.csv") for tuned in figure.tried()])
+    tried = tried.astype(object).where(tried.notna(), None)  # what a system is not judged by is an empty cell
+    write_csv(f"metrics/{name}/tuning.csv", tried.to_dict("records"))
     gflop = of_runs[of_runs["metric"] == "cost.gflop"].groupby("run")["value"].mean()
     seeds = len(content["seeds"])
     number = f"{seeds} seeds" if seeds > 1 else "one seed"
     title = f"{name}: every system, {number}, 95 % intervals over test pairs or draws"
-    save(f"plots/{name}/figure2.png", figure2(report, gflop.to_dict(), title))
+    save(f"plots/{name}/figure2.png", figure2(report, gflop.to_dict(), systems.marks(of_runs), title))
 
 
 if __name__ == "__main__":

@@ -9,27 +9,34 @@ from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
 from mmvae.evaluation.labelled import DigitTest, digit_test, shows_digit
 from mmvae.files import write_table
-from mmvae.metrics.systems import cross_error
+from mmvae.metrics.systems import cross_error, transfer
 from mmvae.runs import Run
 from mmvae.systems import Figure2
 from mmvae.training.device import find_device
 from mmvae.training.loop import Budget, train
-from mmvae.training.run import model_config, phases_of
+from mmvae.training.run import model_config, phases_of, splits
 from stages import arguments, run
 
 
 def trained_run(one: Run, content: dict, pairs: LabelledPairs, seed: int) -> model.MultimodalModel:
     """The run's model, trained from this seed, in memory alone."""
-    training, validation = (pairs.split(split, tuple(one.kinds)) for split in ("train", "validation"))
+    stretches = phases_of(one, content, pairs.device)
+    training, validation = splits(pairs, one, stretches)
     budget = params.check(Budget, one.train(content), f"train.{one.data_set}")
     torch.manual_seed(seed)
     made = model.build(model_config(one, content, pairs)).to(pairs.device)
-    train(made, phases_of(one, content, pairs.device), training, validation, budget, seed, title=one.name)
+    train(made, stretches, training, validation, budget, seed, title=one.name)
     return made.eval().requires_grad_(False)
 
 
 def across(made: model.MultimodalModel, test: DigitTest) -> dict[str, float]:
-    """Cross coherence under the strong classifiers, and the mean absolute error, each a mean over directions."""
+    """Cross coherence under the strong classifiers, and the mean absolute error, each a mean over directions.
+
+    Of a system that decodes nothing, how well probes carry over from one modality to another.
+    """
+    if not any(made.generates([name]) for name in test.values):
+        carried = [rate.value for name, rate in transfer.measure(made, test).items() if "_to_" in name]
+        return {"transfer": float(np.mean(carried))}
     generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
     right, errors = [], cross_error.measure(made, test)
     for source, values in test.values.items():

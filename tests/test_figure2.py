@@ -13,17 +13,21 @@ from toys import untrained_classifiers, write_digit_noise
 from mmvae import params, runs, systems
 from mmvae.evaluation import classifiers
 from mmvae.files import read_table
-from mmvae.systems import LATE_FUSION
 from mmvae.training.run import train_run
 from stages import evaluate_system, figure_system_images, figure_systems, tune
 
 STUDY, PAGE = ROOT / "studies" / "figure2", ROOT / "docs" / "figure2.md"
 KEPT = {
     "shared_objective": ("mmvae", "vae_grey", "vae_colour"),
-    "own_objective": ("mmvae_plus", "jmvae", "mopoe", "dmvae", "cvae"),
+    "own_objective": ("mmvae_plus", "jmvae", "mopoe", "dmvae", "cvae", "sba_labels", "dann_grey", "rbm"),
 }
-ACROSS = [run for group in KEPT.values() for run in group if not run.startswith("vae")]
-BOTH = [run for run in ACROSS if run != "cvae"]  # have a posterior given both
+EVERY = [*(run for group in KEPT.values() for run in group if not run.startswith("vae")), *runs.COMPOSED]
+LACKING = {  # a criterion -> the systems that have no such map
+    "factorisation": ("cvae", "late_fusion"),
+    "joint": ("cvae", "dann_grey"),
+    "cross": ("dann_grey",),
+    "synergy": ("dann_grey",),
+}
 
 
 def call(monkeypatch, stage, **options):
@@ -40,6 +44,7 @@ def folder(tmp_path_factory):
     for section in ("train", "particles", "networks", "evaluate"):
         content[section] = noise[section] | {"mnist_svhn": content[section]["mnist_svhn"]}
     content |= {"seeds": [0], "runs": {g: {n: content["runs"][g][n] for n in names} for g, names in KEPT.items()}}
+    content["networks"]["digits"]["grey"]["hidden"] = 64  # with fewer, a hidden layer does not vary
     content["figure2"]["tuned"] = {"own_objective": {"jmvae": {"alpha": [0.3, 3.0]}}}
     (made / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     shutil.rmtree(made / "metrics", ignore_errors=True)
@@ -53,14 +58,14 @@ def test_from_weights_to_the_figure(folder, monkeypatch):
     for name, run in runs.of_set(content, "digits").items():
         train_run(run, content, 0)
         call(monkeypatch, evaluate_system, set="digits", run=name, seed=0)
-    call(monkeypatch, evaluate_system, set="digits", run=LATE_FUSION, seed=0)
+    for name in runs.COMPOSED:
+        call(monkeypatch, evaluate_system, set="digits", run=name, seed=0)
     call(monkeypatch, tune, set="digits", run="jmvae")
     call(monkeypatch, figure_systems, set="digits")
     call(monkeypatch, figure_system_images, set="digits", seed=0)
     cells = json.loads((folder / "metrics/digits/figure2.json").read_text())
-    fused, every = [*BOTH, LATE_FUSION], [*ACROSS, LATE_FUSION]
-    expected = {"factorisation": BOTH, "joint": fused, "cross": every, "synergy": every}
-    assert {criterion: list(of) for criterion, of in cells.items()} == expected
+    assert {c: list(of) for c, of in cells.items()} == {c: [r for r in EVERY if r not in LACKING[c]] for c in LACKING}
+    assert "joint_fitted" in cells["joint"]["sba_labels"]
     assert all(isinstance(cell["tick"], bool) for of in cells.values() for cell in of.values())
     every = read_table(folder / "metrics/digits/figure2.csv")
     numbers = every.pivot_table(index="metric", columns="run", values="value")
@@ -68,6 +73,10 @@ def test_from_weights_to_the_figure(folder, monkeypatch):
     assert 0 <= numbers.loc["product.probe", "mopoe"] <= 1
     lacks = "joint|entropy|reconstruction|both|synergy|fitted|transfer|origin|prior"
     assert not numbers["cvae"].dropna().index.str.contains(lacks).any()
+    of_runs = every[every["run"] != "classifiers"]
+    marked = systems.marks(of_runs)
+    assert {run for run, mark in marked.items() if "L" in mark} == {"sba_labels", "dann_grey"}
+    assert {run for run, mark in marked.items() if "U" in mark} == {"dann_grey"}
     private = content["runs"]["own_objective"]["dmvae"]["private"]
     assert numbers.loc["private.latents.shared", "dmvae"] == 20 - 2 * private
     assert list(read_table(folder / "metrics/digits/tuning.csv")["value"]) == [0.3, 3.0]
@@ -94,7 +103,7 @@ def test_the_results_are_of_the_parameters():
     """Every run and seed is in the tables that are in git."""
     content = params.load(STUDY / "params.yaml")
     every = pd.read_csv(STUDY / "metrics" / "digits" / "figure2.csv")
-    named = [*(name for group in content["runs"].values() for name in group), LATE_FUSION]
+    named = [*(name for group in content["runs"].values() for name in group), *content["figure2"]["composed"]]
     found = every[every["run"] != "classifiers"].groupby("run")["seed"].unique()
     assert {run: sorted(seeds) for run, seeds in found.items()} == dict.fromkeys(named, content["seeds"])
 

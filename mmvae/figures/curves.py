@@ -64,20 +64,22 @@ def training_curves(curves: Curves, title: str) -> Figure:
     Runs of the same modalities share a panel of bounds.
     """
     tables = {run: pd.DataFrame(rows) for run, rows in curves.items()}
-    groups = list(dict.fromkeys(_names(table, "kl_") for table in tables.values()))
+    seen = {run: _names(table, "kl_") or (run,) for run, table in tables.items()}  # without KLs: a panel of its own
+    groups = list(dict.fromkeys(seen.values()))
     experts = dict.fromkeys(name for table in tables.values() for name in (*_names(table, "kl_"), *_shares(table)))
     styles = {name: line_style(i) for i, name in enumerate(experts)}
     columns = max(3, len(groups))
     figure = Figure(figsize=(17 / 3 * columns, 12), layout="constrained")
     bounds, (sizes, kls, shares, *_) = axes = figure.subplots(2, columns)
-    for i, table in enumerate(tables.values()):
+    for i, (run, table) in enumerate(tables.items()):
         bound = {"bound_validation": "-", "bound_train": ":"}
-        _lines(bounds[groups.index(_names(table, "kl_"))], table, bound, i)
+        _lines(bounds[groups.index(seen[run])], table, bound, i)
         _lines(sizes, table, {"ess": "-"}, i)
         _lines(kls, table, {f"kl_{name}": styles[name] for name in _names(table, "kl_")}, i)
         _lines(shares, table, {f"share_{name}": styles[name] for name in _shares(table)}, i)
     for panel, group in zip(bounds, groups, strict=False):  # other panels stay empty and are hidden
-        panel.set_title(f"bound on {' and '.join(group)}, nats", fontsize=11)
+        what = "objective of" if group[0] in tables else "bound on"
+        panel.set_title(f"{what} {' and '.join(group)}, nats", fontsize=11)
         _key(panel, {"validation, one K for all runs": "-", "training, each run's K": ":"})
     sizes.set_title("effective sample size of an expert's particles", fontsize=11)
     kls.set_title("KL of each encoder's posterior to the prior, nats", fontsize=11)
@@ -155,7 +157,8 @@ def _shares(table: pd.DataFrame) -> tuple[str, ...]:
 
 def _lines(panel: Axes, table: pd.DataFrame, styles: dict[str, str | tuple], run: int) -> None:
     for key, line in styles.items():
-        panel.plot(table["pairs"], table[key], ls=line, **look(run))
+        if key in table:
+            panel.plot(table["pairs"], table[key], ls=line, **look(run))
 
 
 def _key(panel: Axes, styles: dict[str, str | tuple]) -> None:

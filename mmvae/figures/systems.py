@@ -18,13 +18,13 @@ SPREAD = 0.5  # of a row's height, over which its numbers lie
 
 
 @default_style
-def figure2(report: dict[str, Cells], costs: dict[str, float], title: str) -> Figure:
+def figure2(report: dict[str, Cells], costs: dict[str, float], marked: dict[str, str], title: str) -> Figure:
     """A row for each system and a panel for each criterion.
 
     Shares are dots, one for each seed, with the 95 % interval of their mean and a short bar at the line that they are
     compared with. Other numbers stand at the right, in grey below their line, after the tick.
 
-    costs: run -> 1e9 operations a pair in training.
+    costs: run -> 1e9 operations a pair in training. marked: run -> what stands after its name.
     """
     rows = list(report)
     figure = Figure(figsize=(18, 1.8 + 0.4 * len(rows)), layout="constrained")
@@ -41,7 +41,7 @@ def figure2(report: dict[str, Cells], costs: dict[str, float], title: str) -> Fi
             panel.plot([], [], "o", color=COLOURS[i % 10], label=name)
         panel.set_title(TITLES[criterion], fontsize=11)
         panel.set_ylim(len(rows) - 0.5, -0.5)
-        panel.set_yticks(range(len(rows)), [f"{run}, {costs[run]:.2f} GFLOP" for run in rows], fontsize=9)
+        panel.set_yticks(range(len(rows)), [f"{run}{marked[run]}, {costs[run]:.2f} GFLOP" for run in rows], fontsize=9)
         panel.grid(axis="x", alpha=0.3)
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.03), ncols=2, fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=13)
