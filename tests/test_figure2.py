@@ -108,8 +108,9 @@ def test_the_results_are_of_the_parameters():
     assert {run: sorted(seeds) for run, seeds in found.items()} == dict.fromkeys(named, content["seeds"])
 
 
-def test_the_page_shows_the_table(monkeypatch, capsys):
-    monkeypatch.chdir(STUDY)
-    monkeypatch.setattr(sys, "argv", ["systems", "digits"])
+@pytest.mark.parametrize(("at", "name"), [(STUDY, "digits"), (ROOT / "docs/results/figure2", "mnist_svhn")])
+def test_the_page_shows_the_table(at, name, monkeypatch, capsys):
+    monkeypatch.chdir(at)
+    monkeypatch.setattr(sys, "argv", ["systems", name])
     systems.main()
     assert f"\n\n{capsys.readouterr().out}\n" in PAGE.read_text()
