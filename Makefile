@@ -18,7 +18,7 @@ repro: .venv/installed ## the whole pipeline, by default on embedded data
 test: .venv/installed ## every test: a tiny run of the whole pipeline, and every fault that is injected
 	$(IN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-quick: .venv/installed ## the product alone, in a minute and a half
+quick: .venv/installed ## the product alone, in two minutes
 	$(IN) pytest -n 2 -m "not slow and not faults"
 
 lint: .venv/installed ## style and formatting
