@@ -14,7 +14,7 @@ from mmvae.models.mmvae import ImportanceWeighted
 from mmvae.objectives import Screen
 from mmvae.training import loop
 
-PARTICLES, BATCH = 20, 32
+PARTICLES, BATCH = 20, 16
 FULL, REDUCED = 1e-3, 1e-2  # relative error of the gradient, by the screen's precision
 
 
@@ -26,7 +26,7 @@ def moments() -> dict[str, MultimodalVAE]:
     """A model at the beginning, half-way and at the end of a training run."""
     model = toy_model(latents=8, hidden=32, channels=8)
     found = {"start": copy.deepcopy(model)}
-    budget = loop.Budget(epochs=1, pairs_per_epoch=3200, batch_size=BATCH, learning_rate=2e-3)
+    budget = loop.Budget(epochs=1, pairs_per_epoch=100 * BATCH, batch_size=BATCH, learning_rate=2e-3)
     for moment in ("half-way", "end"):
         loss = ImportanceWeighted("dreg_mixture", "loose", 5, Screen())
         loop.train(model, [Phase(loss)], toy_pairs(512), toy_pairs(20), budget, seed=0)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-from sklearn.datasets import load_sample_images
 
 from mmvae.files import Content, read_arrays, write_arrays
 
@@ -114,6 +113,8 @@ def make() -> dict[str, np.ndarray]:
 
     Attributes are positions in ATTRIBUTES[name].
     """
+    from sklearn.datasets import load_sample_images  # takes seconds, which only this needs
+
     photographs = [Image.fromarray(photo) for photo in load_sample_images().images]
     photographs = [photo.filter(ImageFilter.GaussianBlur(BLUR)) for photo in photographs]
     rng = np.random.default_rng(SEED)

@@ -7,10 +7,8 @@ Training and test plates take their backgrounds from different parts of the phot
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
-from sklearn.datasets import load_digits, load_sample_images
 
 from mmvae.files import read_arrays, write_arrays
 
@@ -29,6 +27,8 @@ Part = dict[str, tuple[np.ndarray, np.ndarray]]
 
 def handwritten() -> Part:
     """Images (n, 1, 28, 28) uint8 and labels (n,) uint8, for 'train' and 'test'."""
+    from sklearn.datasets import load_digits  # takes seconds, which only this needs
+
     images, labels = load_digits(return_X_y=True)
     small = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     large = np.stack([np.asarray(Image.fromarray(image).resize((28, 28), Image.Resampling.BICUBIC)) for image in small])
@@ -42,6 +42,9 @@ def handwritten() -> Part:
 
 def plates() -> Part:
     """Images (n, 3, 32, 32) uint8 and labels (n,) uint8, for 'train' and 'test'."""
+    import matplotlib
+    from sklearn.datasets import load_sample_images  # as above
+
     photographs = [Image.fromarray(photo) for photo in load_sample_images().images]
     photographs = [photo.filter(ImageFilter.GaussianBlur(BLUR)) for photo in photographs]
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"

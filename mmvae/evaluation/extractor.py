@@ -1,7 +1,8 @@
 """Image features: pooled activations of torchvision's ResNet-101 (section 4.3), trained on ImageNet or untrained.
 
 An untrained network's statistics of batch normalisation are calibrated on the data. Its last layer then carries
-nothing, its early ones colours and edges.
+nothing, its early ones colours and edges. torchvision is imported where it is used: it takes seconds, and most stages
+only read the settings here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,12 +13,9 @@ from typing import Literal, Self
 
 import numpy as np
 import torch
-import torchvision
 from PIL import Image
 from pydantic import model_validator
 from torch import Tensor, nn
-from torchvision.models import ResNet101_Weights
-from torchvision.transforms.v2 import functional
 
 from mmvae.data.sources import place
 from mmvae.files import check_fit, read_weights, write_weights
@@ -76,9 +74,11 @@ class Extractor(nn.Module):
     """A ResNet-101 up to one layer, pooled over the picture and standardised: images -> (B, F)."""
 
     def __init__(self, config: ExtractorConfig):
+        from torchvision.models import resnet101
+
         super().__init__()
         self.config = config
-        network = torchvision.models.resnet101(weights=None)
+        network = resnet101(weights=None)
         self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
         used = LAYERS[: LAYERS.index(config.layer) + 1]
         self.layers = nn.ModuleDict({name: getattr(network, name) for name in used})
@@ -88,6 +88,8 @@ class Extractor(nn.Module):
 
     def prepared(self, images: Tensor) -> Tensor:
         """Pixels in [0, 1] of one size, (B, 3, H, W), resized, cropped at the centre and normalised."""
+        from torchvision.transforms.v2 import functional
+
         size = self.config.size
         short = round(size * RESIZED[self.config.preprocessing])
         cropped = functional.center_crop(functional.resize(images, [short], antialias=True), [size, size])
@@ -114,6 +116,8 @@ def trained(config: ExtractorConfig, weights: str, mirror: str | None) -> Extrac
     Raises:
         WeightsError: they are not there, or damaged; says what to do.
     """
+    from torchvision.models import ResNet101_Weights
+
     extractor, official = Extractor(config), ResNet101_Weights[weights]
     name = official.url.rpartition("/")[2]
     local = Path(place(mirror or ".")) / name
@@ -145,6 +149,8 @@ def _official_name(name: str) -> str:
 
 def _batches(extractor: Extractor, photographs: Photographs) -> Iterator[tuple[list[str], Tensor]]:
     """Names and photographs of any sizes, prepared one by one: (at most BATCH, 3, size, size)."""
+    from torchvision.transforms.v2 import functional
+
     device, photographs = extractor.mean.device, iter(photographs)
     while some := list(islice(photographs, BATCH)):
         pixels = [functional.pil_to_tensor(image).to(device).float()[None] / 255 for _, image in some]

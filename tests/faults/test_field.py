@@ -36,15 +36,20 @@ def finished(finished_project) -> Path:
     return finished_project[0]
 
 
+@pytest.fixture(scope="module")
+def untouched(finished, tmp_path_factory) -> Path:
+    return clone(finished, tmp_path_factory.mktemp("untouched") / "project")
+
+
 @pytest.fixture
-def project(finished, tmp_path) -> Path:
-    return clone(finished, tmp_path / "project")
+def project(untouched, tmp_path) -> Path:
+    return shutil.copytree(untouched, tmp_path / "project", symlinks=True)
 
 
 @pytest.fixture(scope="module")
-def shared(finished, tmp_path_factory) -> Path:
+def shared(untouched, tmp_path_factory) -> Path:
     """A clone for tests that leave it as it was, or change what no other test looks at."""
-    return clone(finished, tmp_path_factory.mktemp("shared") / "project")
+    return shutil.copytree(untouched, tmp_path_factory.mktemp("shared") / "project", symlinks=True)
 
 
 def set_parameters(folder: Path, **values: object) -> None:

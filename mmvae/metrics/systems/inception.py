@@ -4,9 +4,7 @@ Close to published FIDs, but not the same: those are of another port of the netw
 """
 
 import torch
-import torchvision
 from torch import Tensor, nn
-from torchvision.transforms.v2 import functional
 
 from mmvae.evaluation.classifiers import STRONG
 from mmvae.evaluation.extractor import MEAN, STD
@@ -26,8 +24,10 @@ class Inception(nn.Module):
         Raises:
             FileError: the file is missing, or holds no weights of torchvision's Inception v3.
         """
+        from torchvision.models import inception_v3  # as in extractor.py
+
         super().__init__()
-        self.network = torchvision.models.inception_v3(weights=None, init_weights=False)
+        self.network = inception_v3(weights=None, init_weights=False)
         try:
             self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         except Exception as error:  # of what the file holds instead
@@ -38,6 +38,8 @@ class Inception(nn.Module):
 
     def penultimate(self, images: Tensor) -> Tensor:
         """(B, C, H, W), grey or colour, in [0, 1] -> (B, 2048)."""
+        from torchvision.transforms.v2 import functional
+
         colour = images.expand(-1, 3, -1, -1)
         larger = functional.resize(colour, [SIZE, SIZE], antialias=True)
         return self.network(functional.normalize(larger, MEAN, STD))
