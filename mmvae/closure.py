@@ -45,6 +45,7 @@ def code_hash(*modules: str) -> str:
     return digest.hexdigest()
 
 
+@cache
 def _file(module: str) -> Path | None:
     base = ROOT / module.replace(".", "/")
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.exists()), None)

@@ -15,6 +15,7 @@ def made():
     return birds.make()
 
 
+@pytest.mark.slow
 def test_sizes_and_repeatability(made):
     again = birds.make()
     for part, count in birds.BIRDS.items():

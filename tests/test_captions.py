@@ -174,6 +174,7 @@ TRAININGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "kinds", "options", "loss"), TRAININGS)
 def test_training_raises_the_bound(model, kinds, options, loss):
     pairs, budget = toy_pairs(40, kinds), Budget(epochs=6, pairs_per_epoch=160, batch_size=16, learning_rate=5e-3)

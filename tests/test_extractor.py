@@ -101,7 +101,7 @@ def official(tmp_path, monkeypatch):
     name = f"resnet101-{hashlib.sha256((tmp_path / 'raw.pth').read_bytes()).hexdigest()[:8]}.pth"
     (tmp_path / "raw.pth").rename(tmp_path / name)
     weights = SimpleNamespace(url=f"http://127.0.0.1:9/{name}")
-    monkeypatch.setattr(extractor, "ResNet101_Weights", {"IMAGENET1K_V1": weights})
+    monkeypatch.setattr(torchvision.models, "ResNet101_Weights", {"IMAGENET1K_V1": weights})
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     return network, tmp_path / name
 
@@ -126,7 +126,7 @@ def test_trained_weights_of_another_network(official):
     }.items():
         torch.save(content, path)
         name = f"resnet101-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth"
-        extractor.ResNet101_Weights["IMAGENET1K_V1"].url = f"http://127.0.0.1:9/{name}"
+        torchvision.models.ResNet101_Weights["IMAGENET1K_V1"].url = f"http://127.0.0.1:9/{name}"
         path = path.rename(path.with_name(name))
         assert told in refusal(
             lambda path=path: extractor.trained(config, "IMAGENET1K_V1", str(path.parent)), path.name, WeightsError

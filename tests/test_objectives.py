@@ -57,6 +57,7 @@ def largest_t(a: torch.Tensor, b: torch.Tensor) -> float:
     return ((a.mean(0) - b.mean(0)) / error).abs().max().item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", ["loose", "tight"])
 def test_which_estimators_are_unbiased_for_a_mixture(bound):
     plain = gradients("iwae", bound, seed=0)

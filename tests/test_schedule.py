@@ -112,6 +112,7 @@ class TestForks:
         assert {"torch", "numpy", "pandas", "gensim.models", "matplotlib.figure"} <= set(found)
         assert not {module for module in found if module.partition(".")[0] in ("mmvae", "stages", "fanout")}
 
+    @pytest.mark.slow
     def test_no_thread_runs_before_the_fork(self):
         """Or OpenMP's threads would be missing in every fork."""
         if not Path("/proc/self/task").exists():

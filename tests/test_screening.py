@@ -23,15 +23,13 @@ NOISE = toy_model(latents=8).noise(("a", "b"), PARTICLES, BATCH, torch.Generator
 
 @pytest.fixture(scope="module")
 def moments() -> dict[str, MultimodalVAE]:
-    """A model at the beginning, half-way and at the end of a training run."""
+    """A model before a training run and after it."""
     model = toy_model(latents=8, hidden=32, channels=8)
-    found = {"start": copy.deepcopy(model)}
-    budget = loop.Budget(epochs=1, pairs_per_epoch=100 * BATCH, batch_size=BATCH, learning_rate=2e-3)
-    for moment in ("half-way", "end"):
-        loss = ImportanceWeighted("dreg_mixture", "loose", 5, Screen())
-        loop.train(model, [Phase(loss)], toy_pairs(512), toy_pairs(20), budget, seed=0)
-        found[moment] = copy.deepcopy(model)
-    return found
+    start = copy.deepcopy(model)
+    budget = loop.Budget(epochs=1, pairs_per_epoch=200 * BATCH, batch_size=BATCH, learning_rate=2e-3)
+    loss = ImportanceWeighted("dreg_mixture", "loose", 5, Screen())
+    loop.train(model, [Phase(loss)], toy_pairs(512), toy_pairs(20), budget, seed=0)
+    return {"start": start, "end": model}
 
 
 def gradient(model, objective, bound, screen):
@@ -49,7 +47,7 @@ def error(actual, expected):
     return ((actual - expected).norm() / expected.norm()).item()
 
 
-@pytest.mark.parametrize("moment", ["start", "half-way", "end"])
+@pytest.mark.parametrize("moment", ["start", "end"])
 @pytest.mark.parametrize("bound", ["loose", "tight"])
 @pytest.mark.parametrize("objective", objectives.ESTIMATORS)
 def test_gradients_equal_the_dense_ones(moments, moment, bound, objective):
