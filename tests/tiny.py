@@ -73,7 +73,8 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def write_project(folder: Path) -> Path:
     """What the pipeline is made of, without results, with TINY parameters, committed."""
-    for path in [*(ROOT / name for name in FILES), *(path for name in CODE for path in (ROOT / name).rglob("*.py"))]:
+    code = [path for name in CODE for path in (ROOT / name).rglob("*.*") if path.suffix != ".pyc"]
+    for path in [*(ROOT / name for name in FILES), *code]:
         own = folder / path.relative_to(ROOT)
         own.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, own)

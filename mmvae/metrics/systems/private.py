@@ -6,7 +6,7 @@ from mmvae.evaluation.generation import divergences
 from mmvae.evaluation.labelled import DigitTest, latents
 from mmvae.evaluation.measured import share
 from mmvae.evaluation.probes import fit_probe
-from mmvae.model import MultimodalModel
+from mmvae.model import Inputs, MultimodalModel
 from mmvae.private import PrivateLatents
 
 
@@ -18,7 +18,8 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     if len(names) < 2:
         return {}
     if not isinstance(model, PrivateLatents):
-        return {"latents": {n: len(found) for n, found in by_rule(model, test).items()}} if model.has_density else {}
+        rule = by_rule(model, test.values) if model.has_density else {}
+        return {"latents": {name: len(found) for name, found in rule.items()}} if rule else {}
     parts = {name: np.r_[part] for name, part in model.parts().items()}
     result: dict = {"latents": {"shared": model.shared} | {name: len(part) for name, part in parts.items()}}
     training, held_out = (latents(model, values, test.seed) for values in (test.training, test.values))
@@ -31,11 +32,11 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     return result
 
 
-def by_rule(model: MultimodalModel, test: DigitTest) -> dict[str, list[int]]:
+def by_rule(model: MultimodalModel, values: Inputs) -> dict[str, list[int]]:
     """A latent is shared if the posteriors of every two modalities differ by less than half of the smallest KL to the
     prior (symmetric KL), and else the modality's whose KL to the prior is largest, also a latent that says nothing.
     """
-    to_prior, between = divergences(model, test.values)
+    to_prior, between = divergences(model, values)
     kl, apart = np.stack(list(to_prior.values())), np.stack(list(between.values())).max(0)
     found: dict[str, list[int]] = {"shared": [], **{name: [] for name in to_prior}}
     for latent in range(kl.shape[1]):
