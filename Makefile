@@ -42,6 +42,7 @@ clean: ## remove the data, models and checkpoints; the cache and the results in 
 .venv/installed: requirements.txt requirements-dev.txt constraints.txt pyproject.toml | .venv/bin/python
 	$(IN) pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
 	$(IN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	.venv/bin/python -c "import vl_convert; print(vl_convert.javascript_bundle(vl_version='5.20'))" > .venv/vega.js
 	touch $@
 
 .venv/bin/python: # or its link leads nowhere, since the system has another Python now

@@ -33,7 +33,16 @@ TINY = {
     "particles.birds": 2,
     "evaluate.birds.joint_samples": 20,
 }
-FILES = (".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitattributes", ".gitignore", "dvc.yaml", "params.yaml")
+FILES = (
+    ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvc/plots/page.html",
+    ".dvcignore",
+    ".gitattributes",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+)
 CODE = ("mmvae", "stages", "fanout")
 RECORDER = Path(__file__).parent / "recorder"  # on PYTHONPATH, sees what every Python loads
 OUTPUTS = ("code", "data", "models", "metrics", "plots", "dvc.lock")

@@ -85,7 +85,7 @@ def test_row_01_any_folder(target, spaced, fault):
         call(spaced, "make", target)
         calls = (spaced / "calls").read_text().splitlines()
         assert (spaced / ".venv/installed").exists()
-        assert all(line.startswith("[.venv/bin/python][-m]") for line in calls)
+        assert all(line.startswith(("[.venv/bin/python][-m]", "[.venv/bin/python][-c]")) for line in calls)
         assert "[-r][requirements-dev.txt]" in calls[0]
         assert len(calls) > 2
 
