@@ -66,9 +66,11 @@ class Server:
 
 
 def serve() -> None:
-    for path in sorted((ROOT / "stages").glob("*.py")):
-        if path.stem not in ("__init__", "recover"):
-            importlib.import_module(f"stages.{path.stem}")
+    from fanout import forks
+
+    found = [f"stages.{path.stem}" for path in sorted((ROOT / "stages").glob("[!_]*.py")) if path.stem != "recover"]
+    for module in (*forks.imports(["mmvae", "stages"]), *found):  # the first also what a stage imports when it needs it
+        importlib.import_module(module)
     gc.collect()
     gc.freeze()  # or the first collection in a fork would touch, and thereby copy, all that they share
     print("ready", flush=True)

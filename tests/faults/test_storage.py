@@ -9,14 +9,11 @@ from tiny import call, locked_stage, remove_outputs, snapshot, stages_run
 LARGE = {  # one stage for each kind of output, and the least that its largest file takes
     "download": 100_000,
     "pair_digits": 2000,
-    "train_classifiers": 100_000,
     "train_own": 100_000,
     "evaluate": 500,
     "tables": 500,
     "figure3": 2000,
-    "fit_cca": 2000,
     "caption_examples": 2000,
-    "figure_curves": 2000,
 }
 
 
