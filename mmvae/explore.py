@@ -7,6 +7,7 @@ ridgy-keep:mmvae`.
 
 import argparse
 import base64
+import html
 import json
 import re
 import sys
@@ -89,11 +90,11 @@ def plane(trained: MultimodalVAE, test: Inputs, digits: np.ndarray) -> dict[str,
     means = {name: trained.mean({name: values}).numpy() for name, values in test.items()}
     rows = np.concatenate(list(means.values()))
     centre = rows.mean(0)
-    axes = np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
+    axes = np.resize(np.linalg.svd(rows - centre, full_matrices=False)[2][:2], (2, rows.shape[1]))
     places = np.concatenate([(mean[:EXAMPLES] - centre) @ axes.T for mean in means.values()])
     shown = np.tile(digits[:EXAMPLES], len(means)).tolist()
     points = [[round(u, 3), round(v, 3), digit] for (u, v), digit in zip(places.tolist(), shown, strict=True)]
-    reach = SPREAD * np.abs(places).max()
+    reach = max(SPREAD * np.abs(places).max(), 1e-3)  # where every posterior is the prior, there is no map
     return {"centre": centre.tolist(), "axes": axes.tolist(), "reach": float(reach), "points": points}
 
 
@@ -140,7 +141,7 @@ def page(title: str, runs: dict[str, MultimodalVAE], pairs: LabelledPairs) -> st
     }
     own = files("mmvae.explorer")
     parts = {
-        "title": title,
+        "title": html.escape(title),
         "style": own.joinpath("page.css").read_text("utf-8"),
         "script": "".join(own.joinpath(name).read_text("utf-8") for name in ("forward.js", "page.js")),
         "data": json.dumps(data, separators=(",", ":")).replace("</", "<\\/"),
@@ -156,20 +157,26 @@ def load(data_set: str, run: str, seed: int) -> MultimodalVAE:
     """
     revision, _, name = run.rpartition(":")
     path = f"models/{data_set}/{name}/{seed}.safetensors"
-    if not revision:
-        found = model.load(path)
-    else:
-        try:
-            weights = dvc.api.read(path, rev=revision, mode="rb")
-        except (DvcException, FileNotFoundError) as error:
-            raise FileError(f"{path} could not be had at {revision}: {error}; run `dvc fetch` there") from error
-        with tempfile.TemporaryDirectory() as folder:
-            own = Path(folder) / "weights.safetensors"
-            own.write_bytes(weights)
-            found = model.load(own)
+    found = at_revision(path, revision, run) if revision else model.load(path)
     if not isinstance(found, MultimodalVAE):
         raise FileError(f"{run} has no prior and posteriors: the page shows models that have")
     return found
+
+
+def at_revision(path: str, revision: str, run: str) -> model.MultimodalModel:
+    """The model of a weights file as it is at a revision."""
+    try:
+        weights = dvc.api.read(path, rev=revision, mode="rb")
+    except (DvcException, FileNotFoundError) as error:
+        ask = "`dvc exp show --all-commits` lists experiments, `dvc fetch` brings weights"
+        raise FileError(f"{run}: {path} could not be had at {revision}: {error}; {ask}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder) / "weights.safetensors"
+        own.write_bytes(weights)
+        try:
+            return model.load(own)
+        except FileError as error:
+            raise FileError(f"{run}: the weights at {revision} are of other code, and build no model here") from error
 
 
 def main() -> None:
@@ -182,13 +189,15 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     try:
+        if registry.find("datasets", given.set).FAMILY != "digits":
+            raise ParamsError(f"{given.set} has captions: the page shows sets of digits")
         pairs = LabelledPairs(given.set, torch.device("cpu"))
         runs = {run: load(given.set, run, given.seed) for run in given.runs}
         text = page(f"{', '.join(runs)} on {given.set}", runs, pairs)
+        with atomic(given.to) as path:
+            path.write_text(text, encoding="utf-8")
     except (FileError, ParamsError, registry.UnknownName, registry.UnusableFile, graph.UnknownOperation) as error:
         sys.exit(f"{error}")
-    with atomic(given.to) as path:
-        path.write_text(text, encoding="utf-8")
     print(f"{given.to}: {len(text) / 1e6:.1f} MB")
     if not given.no_browser:
         webbrowser.open(given.to.resolve().as_uri())

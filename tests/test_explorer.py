@@ -87,6 +87,7 @@ def folder(tmp_path_factory) -> Path:
     classifiers.save(made / "models/digits/classifiers.safetensors", untrained_classifiers("digits"))
     for run in ("mmvae", "mvae"):
         save(made / f"models/digits/{run}/0.safetensors", toy_model(run, DIGITS))
+    save(made / "models/digits/vae_plates/0.safetensors", toy_model("vae", {"plates": "colour"}, latents=1))
     save(made / "models/digits/cvae/0.safetensors", toy_model("bimodal_autoencoder", DIGITS))
     return made
 
@@ -99,6 +100,18 @@ def test_a_run_that_has_no_posterior_or_is_not_there(folder, monkeypatch):
         explore.load("digits", "nothing", 0)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [("birds mmvae_pixels", "has captions"), ("digits mmvae --to models", "models cannot be written")],
+)
+def test_what_cannot_be_shown_or_written_is_one_line(given, says, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(explore, "page", lambda *_: "")
+    monkeypatch.setattr(sys, "argv", ["explore", *given.split(), "--no-browser"])
+    with pytest.raises(SystemExit, match=says):
+        explore.main()
+
+
 @pytest.mark.slow
 def test_the_page_in_a_browser(folder, monkeypatch):
     """The picture of the first image's mean code is torch's; nothing is fetched; a pen and a slider move all runs."""
@@ -107,7 +120,7 @@ def test_the_page_in_a_browser(folder, monkeypatch):
     if chromium is None:
         pytest.skip("chromium is not installed")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["explore", "digits", "mmvae", "mvae", "--no-browser"])
+    monkeypatch.setattr(sys, "argv", ["explore", "digits", "mmvae", "mvae", "vae_plates", "--no-browser"])
     explore.main()
     path, requests, errors = folder / "explorer.html", [], []
     picture = (
@@ -131,11 +144,13 @@ def test_the_page_in_a_browser(folder, monkeypatch):
         codes = [tab.locator("section").nth(i).locator("output") for i in range(2)]
         before = [one.all_text_contents() for one in codes]
         tab.locator(".pen").click(position={"x": 80, "y": 60})
+        tab.wait_for_timeout(200)
         drawn = [one.all_text_contents() for one in codes]
         tab.locator(".sliders input").first.focus()
         for _ in range(9):
             tab.keyboard.press("ArrowRight")
         after = [one.all_text_contents() for one in codes]
+        assert tab.locator("section").nth(2).locator(".note").text_content().startswith("takes no handwritten")
         for one in range(2):
             assert before[one] != drawn[one]
             assert float(after[one][0]) == pytest.approx(float(after[0][0]), abs=0.01)

@@ -103,7 +103,7 @@ const OPERATIONS = {
     const [rows, columns] = shape, inside = x.shape[1], made = new Float32Array(rows * columns);
     for (let r = 0; r < rows; r++) {
       const row = made.subarray(r * columns, (r + 1) * columns);
-      row.set(bias.values);
+      if (bias) row.set(bias.values);
       for (let i = 0; i < inside; i++) {
         const value = x.values[r * inside + i];
         if (value) for (let c = 0; c < columns; c++) row[c] += value * weight.values[i * columns + c];
@@ -111,6 +111,7 @@ const OPERATIONS = {
     }
     return made;
   },
+  mm: (shape, x, weight) => OPERATIONS.addmm(shape, null, x, weight),
   convolution,
   max_pool2d_with_indices: (shape, x, kernel) => {
     const [, channels, tall, wide] = shape, [, , height, width] = x.shape, made = new Float32Array(size(shape)).fill(-Infinity);

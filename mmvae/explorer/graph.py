@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind
 
-SAME_DATA = ("view", "_unsafe_view", "clone", "getitem")  # tensors of a page are contiguous; of a tuple, the first
+# Tensors of a page are contiguous; of a tuple, it makes the first.
+SAME_DATA = ("view", "_unsafe_view", "clone", "alias", "detach", "squeeze", "unsqueeze", "getitem")
 OPERATIONS = (  # what forward.js carries out
-    *("permute", "slice", "select", "cat", "addmm", "convolution", "max_pool2d_with_indices", "_softmax", "sum"),
+    *("permute", "slice", "select", "cat", "addmm", "mm", "convolution", "max_pool2d_with_indices", "_softmax", "sum"),
     "_native_batch_norm_legit_no_training",
     *("relu", "sigmoid", "tanh", "exp", "sqrt", "log", "neg", "reciprocal", "clamp"),
     *("add", "sub", "mul", "div", "pow"),

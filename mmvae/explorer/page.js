@@ -2,7 +2,7 @@
 // What the page does: codes are chosen above, every run shows what it makes of them.
 
 const page = JSON.parse(document.getElementById("data").textContent);
-const REACH = 4; // of a slider, in deviations of the prior
+const REACH = 5; // of a slider, in deviations of the prior
 const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"];
 
 function element(tag, attributes = {}, ...children) {
@@ -57,7 +57,7 @@ class Run {
     this.map = element("canvas", { className: "map", width: 332, height: 332, title: "Click to decode a point" });
     this.map.setAttribute("role", "img");
     this.map.setAttribute("aria-label", `Codes of test images under ${this.name}, in two principal components`);
-    this.map.addEventListener("pointerdown", (event) => this.go(this.at(event.offsetX, event.offsetY)));
+    this.map.addEventListener("click", (event) => this.go(this.at(event.offsetX, event.offsetY)));
     const sliders = element("div", { className: "sliders" });
     this.sliders = this.latents.map(({ latent, label }) => {
       const input = element("input", { type: "range", min: -REACH, max: REACH, step: 0.05, id: `${this.name} z${latent}` });
@@ -68,7 +68,8 @@ class Run {
     });
     const figures = this.pictures.map(({ name, canvas, says }) =>
       element("figure", {}, canvas, element("figcaption", {}, element("b", { textContent: name }), " ", says)));
-    this.section = element("section", {}, element("h2", { textContent: this.name }),
+    this.note = element("p", { className: "note" });
+    this.section = element("section", {}, element("h2", { textContent: this.name }), this.note,
       element("div", { className: "pictures" }, ...figures), this.map, sliders);
   }
 
@@ -87,11 +88,13 @@ class Run {
     this.drawMap();
   }
 
-  condition(name, values) {
-    if (!(name in this.encode)) return;
-    const [loc, scale] = forward(this.encode[name], this.constants, values);
-    this.given = { loc, scale };
-    this.ends = [this.ends[1], loc];
+  // `more`: of an image that is still being drawn.
+  condition(name, values, more) {
+    const takes = name in this.encode;
+    this.note.textContent = takes ? "" : `takes no ${name}; shown is the prior's centre`;
+    const [loc, scale] = takes ? forward(this.encode[name], this.constants, values) : [this.prior.loc, this.prior.scale];
+    this.given = takes ? { loc, scale } : null;
+    this.ends = [this.ends[more ? 0 : 1], loc];
     this.go(loc);
   }
 
@@ -110,7 +113,7 @@ class Run {
     const context = this.map.getContext("2d"), side = this.map.width, { centre, axes, reach, points } = this.plane;
     const place = (u, v) => [((u / reach + 1) * side) / 2, ((1 - v / reach) * side) / 2];
     context.clearRect(0, 0, side, side);
-    context.font = "11px sans-serif";
+    Object.assign(context, { font: "11px sans-serif", textAlign: "center", textBaseline: "middle" });
     points.forEach(([u, v, digit]) => {
       context.fillStyle = COLOURS[digit];
       context.fillText(digit, ...place(u, v));
@@ -142,12 +145,12 @@ function moved(run, latent, deviations) {
   }
 }
 
-function condition(name, values, button = null) {
+function condition(name, values, { button = null, more = false } = {}) {
   pressed?.setAttribute("aria-pressed", "false");
   pressed = button;
   pressed?.setAttribute("aria-pressed", "true");
   way.value = 1;
-  for (const run of runs) run.condition(name, values);
+  for (const run of runs) run.condition(name, values, more);
 }
 
 function strip({ name, shape, example }) {
@@ -156,7 +159,7 @@ function strip({ name, shape, example }) {
     button.setAttribute("aria-label", `${name}, a test image of ${page.digits[i]}`);
     button.setAttribute("aria-pressed", "false");
     paint(canvas, example(i), shape);
-    button.addEventListener("click", () => condition(name, example(i), button));
+    button.addEventListener("click", () => condition(name, example(i), { button }));
     return button;
   });
   return element("fieldset", {}, element("legend", { textContent: `Given ${name}` }), element("div", { className: "strip" }, ...buttons));
@@ -167,17 +170,33 @@ function drawing({ name, shape }) {
   const ink = new Float32Array(size(shape)), clear = element("button", { type: "button", textContent: "Clear" });
   const [, height, width] = shape;
   paint(pen, ink, shape);
+  let last = null, due = 0, first = true; // the pen's place while it is down; whether the runs have seen this image
   const stroke = (event) => {
-    const x = (event.offsetX / pen.clientWidth) * width - 0.5, y = (event.offsetY / pen.clientHeight) * height - 0.5;
-    for (let i = 0; i < height; i++)
-      for (let j = 0; j < width; j++)
-        ink[i * width + j] = Math.max(ink[i * width + j], Math.min(1, 2.2 - Math.hypot(i - y, j - x)));
+    const place = [(event.offsetX / pen.clientWidth) * width - 0.5, (event.offsetY / pen.clientHeight) * height - 0.5];
+    const from = last ?? place, parts = Math.ceil(2 * Math.hypot(place[0] - from[0], place[1] - from[1])) || 1;
+    for (let part = 1; part <= parts; part++) {
+      const [x, y] = place.map((to, d) => from[d] + (part / parts) * (to - from[d]));
+      for (let i = 0; i < height; i++)
+        for (let j = 0; j < width; j++)
+          ink[i * width + j] = Math.max(ink[i * width + j], Math.min(1, 2.2 - Math.hypot(i - y, j - x)));
+    }
+    last = place;
     paint(pen, ink, shape);
-    condition(name, ink);
+    due ||= requestAnimationFrame(() => {
+      due = 0;
+      condition(name, ink, { more: !first });
+      first = false;
+    });
   };
-  pen.addEventListener("pointerdown", (event) => { pen.setPointerCapture(event.pointerId); stroke(event); });
-  pen.addEventListener("pointermove", (event) => { if (event.buttons) stroke(event); });
-  clear.addEventListener("click", () => { ink.fill(0); paint(pen, ink, shape); });
+  pen.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    pen.setPointerCapture(event.pointerId);
+    first = first || pressed !== null; // another image has been chosen since
+    stroke(event);
+  });
+  pen.addEventListener("pointermove", (event) => { if (last) stroke(event); });
+  for (const end of ["pointerup", "pointercancel"]) pen.addEventListener(end, () => { last = null; });
+  clear.addEventListener("click", () => { ink.fill(0); paint(pen, ink, shape); first = true; });
   return element("fieldset", { className: "pen-box" }, element("legend", { textContent: `Draw ${name}` }), pen, clear);
 }
 
@@ -199,4 +218,5 @@ document.getElementById("actions").append(
   element("label", {}, "from the image before to this one ", way),
   ...(runs.length > 1 ? [element("label", {}, linked, " sliders move all runs")] : []));
 document.getElementById("runs").append(...runs.map((run) => run.section));
+for (const run of runs) run.go(run.z);
 condition(modalities[0].name, modalities[0].example(page.shown[0]));
