@@ -103,6 +103,19 @@ def finished_project(tmp_path_factory) -> tuple[Path, str]:
     return folder, output.read_text()
 
 
+@pytest.fixture
+def browser():
+    """Chromium without a window, by playwright."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
 @pytest.fixture(scope="session")
 def stage_server() -> Iterator[Server]:
     """Runs stages without their imports' seconds."""

@@ -25,7 +25,7 @@ const { networks, constants } = JSON.parse(require("fs").readFileSync(0)), unpac
 const made = networks.map(([network, input]) => forward(network, unpacked, input).map((values) => Array.from(values)));
 console.log(JSON.stringify(made));
 """
-HALF = 1 / 255  # a step of a pixel; weights of the page are float16
+PIXEL = 1 / 255  # a step of a pixel; weights of the page are float16
 DIGITS = {"handwritten": "grey", "plates": "colour"}
 MODELS = ("mmvae", "dmvae")  # Laplace experts, and Gaussian ones with private latents
 
@@ -55,7 +55,7 @@ def test_a_page_makes_of_codes_and_images_what_torch_makes(name):
         expected += [(experts.loc[0], experts.scale[0]), (model.decode(at, z),)]
     for found, right in zip(carried_out(networks, constants), expected, strict=True):
         for values, own in zip(found, right, strict=True):
-            np.testing.assert_allclose(values, own.numpy().ravel(), atol=HALF, rtol=HALF)
+            np.testing.assert_allclose(values, own.numpy().ravel(), atol=PIXEL, rtol=PIXEL)
 
 
 def test_batch_normalisation_and_pooling():
@@ -64,7 +64,7 @@ def test_batch_normalisation_and_pooling():
     x, constants = torch.rand(1, 3, 32, 32), graph.Constants()
     network = graph.steps(explore.Map(model.eval(), lambda x: (model(x).softmax(-1),)), (3, 32, 32), constants)
     [[found]] = carried_out([(network, x.flatten().tolist())], constants)
-    np.testing.assert_allclose(found, model(x).softmax(-1).numpy()[0], atol=HALF)
+    np.testing.assert_allclose(found, model(x).softmax(-1).numpy()[0], atol=PIXEL)
 
 
 def test_what_the_page_cannot_carry_out_is_named():
@@ -88,14 +88,14 @@ def folder(tmp_path_factory) -> Path:
     for run in ("mmvae", "mvae"):
         save(made / f"models/digits/{run}/0.safetensors", toy_model(run, DIGITS))
     save(made / "models/digits/vae_plates/0.safetensors", toy_model("vae", {"plates": "colour"}, latents=1))
-    save(made / "models/digits/cvae/0.safetensors", toy_model("bimodal_autoencoder", DIGITS))
+    save(made / "models/digits/autoencoder/0.safetensors", toy_model("bimodal_autoencoder", DIGITS))
     return made
 
 
 def test_a_run_that_has_no_posterior_or_is_not_there(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    with pytest.raises(FileError, match=r"^cvae has no prior and posteriors"):
-        explore.load("digits", "cvae", 0)
+    with pytest.raises(FileError, match=r"^autoencoder has no prior and posteriors"):
+        explore.load("digits", "autoencoder", 0)
     with pytest.raises(FileError, match="models/digits/nothing/0"):
         explore.load("digits", "nothing", 0)
 
@@ -113,12 +113,8 @@ def test_what_cannot_be_shown_or_written_is_one_line(given, says, folder, monkey
 
 
 @pytest.mark.slow
-def test_the_page_in_a_browser(folder, monkeypatch):
+def test_the_page_in_a_browser(browser, folder, monkeypatch):
     """The picture of the first image's mean code is torch's; nothing is fetched; a pen and a slider move all runs."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["explore", "digits", "mmvae", "mvae", "vae_plates", "--no-browser"])
     explore.main()
@@ -126,36 +122,33 @@ def test_the_page_in_a_browser(folder, monkeypatch):
     picture = (
         "i => Array.from(document.querySelectorAll('figure canvas')[i].getContext('2d').getImageData(0,0,32,32).data)"
     )
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 375, "height": 800})
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.on("console", lambda message: errors.append(message.text))
-        tab.goto(path.as_uri())
-        for i, run in enumerate(("mmvae", "mvae")):
-            model = explore.load("digits", run, 0)
-            first = json.loads(tab.locator("#data").text_content())["shown"][0]
-            pairs = explore.LabelledPairs("digits", torch.device("cpu"))
-            values = pairs.first_pass("test")[0]["handwritten"][first : first + 1]
-            expected = model.decode("plates", model.mean({"handwritten": values})).numpy()[0]
-            found = np.array(tab.evaluate(picture, 2 * i + 1)).reshape(32, 32, 4)[..., :3].transpose(2, 0, 1) / 255
-            assert np.abs(found - expected).max() < 2 * HALF  # the weights' rounding, and the pixel's
-        codes = [tab.locator("section").nth(i).locator("output") for i in range(2)]
-        before = [one.all_text_contents() for one in codes]
-        tab.locator(".pen").click(position={"x": 80, "y": 60})
-        tab.wait_for_timeout(200)
-        drawn = [one.all_text_contents() for one in codes]
-        tab.locator(".sliders input").first.focus()
-        for _ in range(9):
-            tab.keyboard.press("ArrowRight")
-        after = [one.all_text_contents() for one in codes]
-        assert tab.locator("section").nth(2).locator(".note").text_content().startswith("takes no handwritten")
-        for one in range(2):
-            assert before[one] != drawn[one]
-            assert float(after[one][0]) == pytest.approx(float(after[0][0]), abs=0.01)
-            assert after[one][1:] == drawn[one][1:]
-        assert tab.evaluate("document.documentElement.scrollWidth") <= 375
-        browser.close()
+    tab = browser.new_page(viewport={"width": 375, "height": 800})
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("console", lambda message: errors.append(message.text))
+    tab.goto(path.as_uri())
+    for i, run in enumerate(("mmvae", "mvae")):
+        model = explore.load("digits", run, 0)
+        first = json.loads(tab.locator("#data").text_content())["shown"][0]
+        pairs = explore.LabelledPairs("digits", torch.device("cpu"))
+        values = pairs.first_pass("test")[0]["handwritten"][first : first + 1]
+        expected = model.decode("plates", model.mean({"handwritten": values})).numpy()[0]
+        found = np.array(tab.evaluate(picture, 2 * i + 1)).reshape(32, 32, 4)[..., :3].transpose(2, 0, 1) / 255
+        assert np.abs(found - expected).max() < 2 * PIXEL  # the weights' rounding, and the pixel's
+    codes = [tab.locator("section").nth(i).locator("output") for i in range(2)]
+    before = [one.all_text_contents() for one in codes]
+    tab.locator(".pen").click(position={"x": 80, "y": 60})
+    tab.wait_for_timeout(200)
+    drawn = [one.all_text_contents() for one in codes]
+    tab.locator(".sliders input").first.focus()
+    for _ in range(9):
+        tab.keyboard.press("ArrowRight")
+    after = [one.all_text_contents() for one in codes]
+    assert tab.locator("section").nth(2).locator(".note").text_content().startswith("takes no handwritten")
+    for one in range(2):
+        assert before[one] != drawn[one]
+        assert float(after[one][0]) == pytest.approx(float(after[0][0]), abs=0.01)
+        assert after[one][1:] == drawn[one][1:]
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 375
     assert requests == [path.as_uri()]
     assert errors == []
