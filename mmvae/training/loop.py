@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -21,8 +23,18 @@ from mmvae.training.phases import Stretch, frozen, schedule
 from mmvae.training.updates import adam, restart, state_of, updater
 
 VALIDATION_PAIRS = 500
+WATCHED_PAIRS = 50  # of the validation pairs, for what is seen while a training runs
 VALIDATION_PARTICLES = 10  # K of each expert, whatever K is trained with: so that curves can be compared
 LOOK_EVERY = {"cpu": 1, "cuda": 100}  # updates between looks at the bound, for which a GPU has to be waited for
+
+
+class Watcher(Protocol):
+    """Is told of a training while it runs, and changes nothing in it: `mmvae/live.py`."""
+
+    def begin(self, pairs: int, total: int) -> None: ...
+    def due(self) -> bool: ...
+    def tell(self, row: dict) -> None: ...
+    def picture(self, model: MultimodalModel, validation: Pairs, epoch: int) -> None: ...
 
 
 class TrainingError(RuntimeError):
@@ -104,19 +116,20 @@ def train(
     seed: int,
     title: str = "",
     checkpoint: Checkpoint | None = None,
+    watcher: Watcher | None = None,
 ) -> list[dict]:
     """Raise the bounds of the phases, one after another, with Adam, in place; one row of the curve for each epoch.
 
     The surrogate is summed over the batch, as in the released code. An epoch is validated by the loss that its last
     update was for. With a `checkpoint`, an interrupted run goes on where it was last written, to the same weights as
-    one that was never interrupted.
+    one that was never interrupted. A `watcher` is told how it goes.
 
     Raises:
         TrainingError: the bound is not finite, in training or on held-out pairs; says where, and what it was last.
         PhaseError: the phases' shares do not sum to 1, or the model has no parameter that a phase trains.
         FileError: the checkpoint is damaged.
     """
-    run = _Run(model, training, validation, budget, seed, title, checkpoint)
+    run = _Run(model, training, validation, budget, seed, title, checkpoint, watcher)
     with run.bar:
         for stretch in schedule(model, phases, run.steps):
             with frozen(stretch.fixed):
@@ -136,6 +149,7 @@ class _Run:
     seed: int
     title: str
     checkpoint: Checkpoint | None
+    watcher: Watcher | None
 
     def __post_init__(self):
         model, budget, checkpoint = self.model, self.budget, self.checkpoint
@@ -151,15 +165,19 @@ class _Run:
         order = torch.Generator().manual_seed(self.seed)
         batches = shuffled_batches(len(self.training), budget.batch_size, self.steps, order)
         self.batches = islice(batches, self.progress.step, None)
+        done, total = (steps * budget.batch_size for steps in (self.progress.step, self.steps))
         self.bar = tqdm(
-            total=self.steps * budget.batch_size,
-            initial=self.progress.step * budget.batch_size,
+            total=total,
+            initial=done,
             desc=self.title,
             unit="pair",
             mininterval=1.0,
             dynamic_ncols=True,
         )
         self.last = math.nan
+        if self.watcher:
+            self.watcher.begin(done, total)
+            self.watched = self.validation.of(np.linspace(0, len(self.validation) - 1, WATCHED_PAIRS).astype(int))
 
     def through(self, stretch: Stretch) -> None:
         """Do what is left of a phase."""
@@ -192,6 +210,18 @@ class _Run:
             self.end_epoch(loss, epoch, means)
         if self.checkpoint and self.checkpoint.due():
             self.write()
+        if self.watcher and (self.watcher.due() or self.progress.step == self.steps):
+            self.watcher.tell(self.seen(loss))
+
+    def seen(self, loss: Loss) -> dict[str, float]:
+        """What a watcher is told: of the epoch so far, of the last gradient, and of WATCHED_PAIRS.
+
+        On a GPU, the gradient is that of the graph that was captured last.
+        """
+        gradients = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
+        row = {"pairs": self.progress.step * self.budget.batch_size, "bound_train": self.last}
+        row["gradient_norm"] = float(torch.stack(gradients).norm())
+        return row | validate(self.model, self.watched, loss, torch.Generator(self.device).manual_seed(self.seed))
 
     def end_epoch(self, loss: Loss, epoch: int, means: list[float]) -> None:
         """Add the epoch's row to the curve; keep the weights, if the checkpoint does after this epoch."""
@@ -208,6 +238,8 @@ class _Run:
         self.progress.sums.zero_()
         if self.checkpoint:
             self.checkpoint.keep(self.model, epoch)
+        if self.watcher and epoch & (epoch - 1) == 0:
+            self.watcher.picture(self.model, self.validation, epoch)
 
     def write(self) -> None:
         if self.checkpoint:

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -68,7 +69,8 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     torch.manual_seed(seed)
     trained = model.build(config).to(device)
     title = f"{run.data_set} {run.name} seed {seed}"
-    curve = train(trained, stretches, training, validation, budget, seed, title=title, checkpoint=checkpoint)
+    watcher = import_module("mmvae.live").Live(Path(f"live/{run.data_set}/{run.name}_{seed}"), title)  # in no hash
+    curve = train(trained, stretches, training, validation, budget, seed, title, checkpoint, watcher)
     weights = Path(f"models/{run.data_set}/{run.name}")
     model.save(weights / f"{seed}.safetensors", trained)
     for kept in map(checkpoint.weights, checkpoint.epochs):
