@@ -13,15 +13,13 @@ import re
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import dvc.api
 import numpy as np
 import torch
-from dvc.exceptions import DvcException
 from torch import Tensor, nn
 
 from mmvae import model, registry
@@ -165,6 +163,9 @@ def load(data_set: str, run: str, seed: int) -> MultimodalVAE:
 
 def at_revision(path: str, revision: str, run: str) -> model.MultimodalModel:
     """The model of a weights file as it is at a revision."""
+    import dvc.api  # here, since it takes a second
+    from dvc.exceptions import DvcException
+
     try:
         weights = dvc.api.read(path, rev=revision, mode="rb")
     except (DvcException, FileNotFoundError) as error:
@@ -179,6 +180,21 @@ def at_revision(path: str, revision: str, run: str) -> model.MultimodalModel:
             raise FileError(f"{run}: the weights at {revision} are of other code, and build no model here") from error
 
 
+def write(data_set: str, runs: Sequence[str], seed: int, path: Path) -> None:
+    """The page of these runs.
+
+    Raises:
+        ParamsError: the set has captions.
+        FileError, UnknownName, UnusableFile, UnknownOperation: something is missing, or the page cannot compute it.
+    """
+    if registry.find("datasets", data_set).FAMILY != "digits":
+        raise ParamsError(f"{data_set} has captions: the page shows sets of digits")
+    pairs = LabelledPairs(data_set, torch.device("cpu"))
+    text = page(f"{', '.join(runs)} on {data_set}", {run: load(data_set, run, seed) for run in runs}, pairs)
+    with atomic(path) as whole:
+        whole.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", help="a set of digits")
@@ -189,16 +205,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        if registry.find("datasets", given.set).FAMILY != "digits":
-            raise ParamsError(f"{given.set} has captions: the page shows sets of digits")
-        pairs = LabelledPairs(given.set, torch.device("cpu"))
-        runs = {run: load(given.set, run, given.seed) for run in given.runs}
-        text = page(f"{', '.join(runs)} on {given.set}", runs, pairs)
-        with atomic(given.to) as path:
-            path.write_text(text, encoding="utf-8")
+        write(given.set, given.runs, given.seed, given.to)
     except (FileError, ParamsError, registry.UnknownName, registry.UnusableFile, graph.UnknownOperation) as error:
         sys.exit(f"{error}")
-    print(f"{given.to}: {len(text) / 1e6:.1f} MB")
+    print(f"{given.to}: {given.to.stat().st_size / 1e6:.1f} MB")
     if not given.no_browser:
         webbrowser.open(given.to.resolve().as_uri())
 
