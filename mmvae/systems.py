@@ -215,22 +215,33 @@ def tracked(report: dict[str, Cells]) -> dict:
     return found
 
 
-def markdown(report: dict[str, Cells], marked: dict[str, str]) -> str:
-    """A row for each system, a column for each number with its standard deviation over seeds; ticks in bold.
+TITLES = {
+    FACTORISATION: "(a) Latent factorisation",
+    JOINT: "(b) Joint generation",
+    CROSS: "(c) Cross generation",
+    SYNERGY: "(d) Synergy",
+}
 
-    Shares in percent. marked: what stands after a system's name.
+
+def markdown(report: dict[str, Cells], marked: dict[str, str]) -> str:
+    """A table for each criterion: a row for each system, a column for each number; ticks in bold.
+
+    Shares in percent, +- the standard deviation over seeds. marked: what stands after a system's name.
     """
-    rows: dict[str, dict[str, str]] = {}
-    for run, of_run in report.items():
-        row = rows.setdefault(run + marked[run], {})
-        for numbers in of_run.values():
-            mark = "**" if tick(numbers) else ""
-            for n in numbers:
+    tables = []
+    for criterion, title in TITLES.items():
+        rows: dict[str, dict[str, str]] = {}
+        for run, of_run in report.items():
+            mark = "**" if tick(of_run[criterion]) else ""
+            for n in of_run[criterion]:
                 factor, digits = (100, 0) if n.share else (1, 1 if n.in_nats else 2)
                 spread = pd.Series(n.seeds).std()
                 after = "" if pd.isna(spread) else f" ± {factor * spread:.{digits}f}"
+                row = rows.setdefault(run + marked[run], {})
                 row[n.name] = f"{mark}{factor * n.value:.{digits}f}{mark}{after}"
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("").to_markdown(disable_numparse=True)
+        frame = pd.DataFrame.from_dict(rows, orient="index").fillna("")
+        tables.append(f"{title}:\n\n{frame.to_markdown(disable_numparse=True)}")
+    return "\n\n".join(tables)
 
 
 def main() -> None:

@@ -14,6 +14,12 @@ TITLES = {
     systems.CROSS: "(c) cross generation: right digit, %",
     systems.SYNERGY: "(d) synergy: both given, not one, points\nat the right: gain in log-likelihood",
 }
+WHY_NOT = {  # a cell is empty
+    systems.FACTORISATION: "no shared latents",
+    systems.JOINT: "draws no pairs",
+    systems.CROSS: "generates nothing",
+    systems.SYNERGY: "never sees both",
+}
 SPREAD = 0.5  # of a row's height, over which its numbers lie
 
 
@@ -27,7 +33,7 @@ def figure2(report: dict[str, Cells], costs: dict[str, float], marked: dict[str,
     costs: run -> 1e9 operations a pair in training. marked: run -> what stands after its name.
     """
     rows = list(report)
-    figure = Figure(figsize=(18, 1.8 + 0.4 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(20, 1.8 + 0.4 * len(rows)), layout="constrained")
     for panel, criterion in zip(figure.subplots(1, len(TITLES), sharey=True), TITLES, strict=True):
         names = list(dict.fromkeys(n.name for cells in report.values() for n in cells[criterion] if n.share))
         for row, run in enumerate(rows):
@@ -36,7 +42,7 @@ def figure2(report: dict[str, Cells], costs: dict[str, float], marked: dict[str,
                 if number.share:
                     i = names.index(number.name)
                     _draw(panel, number, row + SPREAD * ((i + 0.5) / len(names) - 0.5), COLOURS[i % 10])
-            _say(panel, row, numbers)
+            _say(panel, row, numbers, WHY_NOT[criterion])
         for i, name in enumerate(names):
             panel.plot([], [], "o", color=COLOURS[i % 10], label=name)
         panel.set_title(TITLES[criterion], fontsize=11)
@@ -54,10 +60,10 @@ def _draw(panel: Axes, number: Number, at: float, colour: tuple) -> None:
     panel.plot([100 * number.line] * 2, [at - 0.1, at + 0.1], color=colour, lw=1.5)
 
 
-def _say(panel: Axes, row: int, numbers: list[Number]) -> None:
-    """The tick and what is no share, beside a row."""
+def _say(panel: Axes, row: int, numbers: list[Number], why_not: str) -> None:
+    """The tick and what is no share, beside a row; or why there is nothing."""
     place = {"transform": panel.get_yaxis_transform(), "va": "center", "fontsize": 9}
-    panel.text(1.01, row, {True: "✓", False: "-", None: "no such map"}[systems.tick(numbers)], **place)
+    panel.text(1.01, row, {True: "✓", False: "-", None: why_not}[systems.tick(numbers)], **place)
     for i, number in enumerate(n for n in numbers if not n.share):
-        text, width = (f"{number.value:+.1f} nats", 0.28) if number.in_nats else (f"{number.value:.2f}", 0.13)
-        panel.text(1.06 + width * i, row, text, color="black" if number.above else "0.6", **place)
+        text, width = (f"{number.value:+.1f} nats", 0.28) if number.in_nats else (f"{number.value:.2f}", 0.14)
+        panel.text(1.07 + width * i, row, text, color="black" if number.above else "0.6", **place)
