@@ -11,7 +11,7 @@ from mmvae.figures.gallery import Shown, of_each
 from stages import arguments, run
 
 EXAMPLES, SAMPLES, DRAWS = 12, 4, 6
-OF_TEXT = {"figure11_captions"}  # a small palette keeps the file small
+OF_TEXT = "figure11_captions"  # a small palette keeps the file small
 MODELS = {"MMVAE": "mmvae", "MVAE": "mvae"}
 
 
@@ -36,16 +36,18 @@ def main() -> None:
     several = {name: show(one, np.repeat(chosen, SAMPLES)) for name, one in loaded.items()}
     title = f"{given.set}, {image}"
     pictures = {
-        "figure7_overview": gallery.overview(shown["MMVAE"], f"{title}: MMVAE (Figure 7)"),
-        "figure10_images": of_each(shown, Shown.images, f"{title}: reconstructed images (Figure 10)", 12),
-        "figure11_captions": of_each(shown, Shown.sentences, f"{title}: reconstructed captions (Figure 11)", 12),
-        "figure12_cross": gallery.crossings(several["MMVAE"], SAMPLES, f"{title}: MMVAE (Figure 12)"),
-        "figure12_cross_mvae": gallery.crossings(several["MVAE"], SAMPLES, f"{title}: MVAE, as Figure 12"),
-        "figure13_overview": gallery.overview(shown["MVAE"], f"{title}: MVAE (Figure 13)"),
-        "figure14_both": of_each(shown, Shown.both, f"{title}: both modalities given (Figure 14)"),
+        f"figure7_{image}": gallery.overview(shown["MMVAE"], f"{title}: MMVAE (Figure 7)"),
+        f"{image}/figure10_images": of_each(shown, Shown.images, f"{title}: reconstructed images (Figure 10)", 12),
+        f"{image}/figure11_captions": of_each(
+            shown, Shown.sentences, f"{title}: reconstructed captions (Figure 11)", 12
+        ),
+        f"{image}/figure12_cross": gallery.crossings(several["MMVAE"], SAMPLES, f"{title}: MMVAE (Figure 12)"),
+        f"{image}/figure12_cross_mvae": gallery.crossings(several["MVAE"], SAMPLES, f"{title}: MVAE, as Figure 12"),
+        f"{image}/figure13_overview": gallery.overview(shown["MVAE"], f"{title}: MVAE (Figure 13)"),
+        f"{image}/figure14_both": of_each(shown, Shown.both, f"{title}: both modalities given (Figure 14)"),
     }
     for name, figure in pictures.items():
-        grids.save(f"plots/{given.set}/{image}/{name}.png", figure, colours=16 if name in OF_TEXT else None)
+        grids.save(f"plots/{given.set}/{name}.png", figure, colours=16 if name.endswith(OF_TEXT) else 256)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def main() -> None:
         title = f"{given.set}: latents of a test '{digits[0]}' of {source}, moved by -5..+5 prior standard deviations"
         panels = [[(f"into {name}", moved[name]) for name in images]]
         figure = grids.grids(panels, title, labels, steps, scale=1.35)
-        grids.save(f"{folder}/traversal_{source}.png", figure, colours=256)
+        grids.save(f"{folder}/traversal_{source}.png", figure)
     to_prior, between = generation.divergences(trained, test)
     title = f"{given.set}, {given.run}: what each latent encodes, and for whom"
     grids.save(f"{folder}/divergences.png", curves.latent_divergences(to_prior, between, prior_std, title))

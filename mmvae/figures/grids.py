@@ -23,14 +23,13 @@ default_style = style.context("default")  # a decorator: no matplotlibrc of the 
 
 
 @default_style
-def save(path: str | Path, figure: Figure, colours: int | None = None) -> None:
-    """A PNG; the same figure always gives the same bytes. `colours` limits its palette: noise does not compress."""
+def save(path: str | Path, figure: Figure, colours: int = 256) -> None:
+    """A PNG with a palette of `colours`; the same figure always gives the same bytes."""
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
-        if colours:
-            with Image.open(temporary) as picture:
-                reduced = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-            reduced.save(temporary, optimize=True)
+        with Image.open(temporary) as picture:
+            reduced = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        reduced.save(temporary, optimize=True)
 
 
 def mosaic(images: np.ndarray) -> np.ndarray:
