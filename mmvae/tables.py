@@ -72,7 +72,7 @@ DIGITS = (
             r"both, tested on \1": r"latent_accuracy\.both_to_single\.(\w+)\.samples",
             "commonest": r"latent_accuracy\.majority",
         },
-        (r"\1", "both", r"both, tested on \1"),
+        (r"\1", "both"),
         factor=100,
     ),
     Table(
