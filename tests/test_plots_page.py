@@ -24,7 +24,7 @@ def test_every_plot_is_seen_without_a_network(browser, finished_project, tmp_pat
     tab.wait_for_selector("article svg.marks")
     lines = [tab.locator("article svg.marks").nth(i).locator(".mark-line path").count() for i in range(2)]
     assert min(lines) >= 4, "a run's curve is missing"
-    seen = {Path(address).stem for address in tab.locator("article img").evaluate_all("all => all.map(i => i.src)")}
+    seen = {Path(address).stem for address in tab.locator("main img").evaluate_all("all => all.map(i => i.src)")}
     assert seen == {path.stem for path in (tmp_path / "dvc_plots/static").glob("*.png")}
     assert tab.locator("nav a").count() > 15
     assert tab.evaluate("document.documentElement.scrollWidth") <= 1000

@@ -40,6 +40,7 @@ FILES = (
     ".dvcignore",
     ".gitattributes",
     ".gitignore",
+    "live/.gitkeep",
     "dvc.yaml",
     "params.yaml",
 )
