@@ -106,7 +106,9 @@ def finished_project(tmp_path_factory) -> tuple[Path, str]:
 @pytest.fixture
 def browser():
     """Chromium without a window, by playwright."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install -r requirements-browser.txt"
+    )
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is not installed")
