@@ -10,7 +10,7 @@ ifneq (,$(findstring :,$(CURDIR)))
 $(error No virtual environment works in a folder with a colon in its path: $(CURDIR). Rename or move the folder)
 endif
 
-.PHONY: repro test quick lint paper figure2 clean
+.PHONY: repro test quick lint paper figure2 tuning clean
 
 repro: .venv/installed ## the whole pipeline, by default on embedded data
 	$(IN) fanout $(JOBS)
@@ -30,11 +30,14 @@ PAPER := -S 'digit_sets=[mnist_svhn]' -S 'caption_sets=[cub]' -S 'caption_images
 	-S features.cub.weights=IMAGENET1K_V1 -S features.cub.layer=layer4 -S features.cub.standardise=false \
 	-S networks.cub.features.likelihood_scale=0.01 -S networks.cub.features.scaling=0.002
 
-paper: .venv/installed ## the paper's experiments: real data, its budget, five seeds (a GPU is advised)
-	$(IN) fanout $(JOBS) $(PAPER)
+paper: .venv/installed ## the paper's experiments: real data, its budget, five seeds (a GPU is advised); SET="-S key=value" changes some
+	$(IN) fanout $(JOBS) $(PAPER) $(SET)
 
 figure2: .venv/installed ## every system of the paper's Figure 2, on the embedded digits
-	cd studies/figure2 && ../../$(IN) fanout $(JOBS)
+	cd studies/figure2 && ../../$(IN) fanout $(JOBS) figure2 images confusion
+
+tuning: .venv/installed ## the values that Figure 2's systems were tuned among
+	cd studies/figure2 && ../../$(IN) fanout $(JOBS) tuning
 
 clean: ## remove the data, models and checkpoints; the cache and the results in git stay
 	rm -rf data models .checkpoints

@@ -33,9 +33,17 @@ class Adapted(Classifying):
     @classmethod
     def check(cls, model: str, kinds: dict[str, str], options: dict) -> None:
         super().check(model, kinds, options)
-        source = options.get("source")
-        if source not in (None, *kinds.values()):
-            raise ParamsError(f"source is {source!r}: it should be one of {', '.join(kinds.values())}")
+        one_of(kinds, options, "source")
+
+
+def one_of(kinds: dict[str, str], options: dict, option: str) -> None:
+    """May an option that names a kind have this value?
+
+    Raises:
+        ParamsError: no modality is of that kind.
+    """
+    if options.get(option) not in (None, *kinds.values()):
+        raise ParamsError(f"{option} is {options[option]!r}: it should be one of {', '.join(kinds.values())}")
 
 
 class Encoders(Adapted):

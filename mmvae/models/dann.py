@@ -1,25 +1,31 @@
 """DANN: codes from which a classifier cannot tell modalities, by reversed gradients (GRL, Ganin and Lempitsky 2015).
 
-As its authors', but with an encoder for each modality, whose images differ in shape, and Adam.
+As its authors', but with an encoder for each modality, whose images differ in shape, and Adam. If `tied`, one encoder
+sees the images of all, as the authors' does.
 """
 
 import math
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn.functional import pad
 
-from mmvae.adaptation import Encoders, Source, told_apart
+from mmvae import registry
+from mmvae.adaptation import Encoders, Source, one_of, told_apart
 from mmvae.codes import PointLoss, head, log_share, unlabelled, unpaired
 from mmvae.losses import Noise, Phase, Setting
 from mmvae.model import Inputs, ModelConfig
 from mmvae.objectives import Estimate
-from mmvae.params import real
+from mmvae.params import ParamsError, real
 
 
 class Options(Source):
-    """reversal: the factor of reversed gradients at the end of the training."""
+    """reversal: the factor of reversed gradients at the end of the training. tied: kind of the modality whose
+    encoder sees the images of all, with a black margin and repeated channels; None: each has its own.
+    """
 
     reversal: real(0, 100) = 1.0
+    tied: str | None = None
 
 
 class DANN(Encoders):
@@ -28,6 +34,43 @@ class DANN(Encoders):
     def __init__(self, config: ModelConfig):
         super().__init__(config)
         self.domain = head(config.latents, len(config.kinds))
+        tied = config.options.get("tied")
+        self.tied = next((name for name, kind in config.kinds.items() if kind == tied), None)
+        if self.tied:
+            for name in self.modalities.keys() - {self.tied}:
+                self.modalities[name].encoder = None
+
+    @classmethod
+    def check(cls, model: str, kinds: dict[str, str], options: dict) -> None:
+        super().check(model, kinds, options)
+        one_of(kinds, options, "tied")
+        if tied := options.get("tied"):
+            frame = stored_shape(tied)
+            if unfit := [kind for kind in kinds.values() if not fits(stored_shape(kind), frame)]:
+                raise ParamsError(f"tied is {tied!r}: no {' or '.join(unfit)} has a place in its images")
+
+    def code(self, name: str, x: Tensor) -> Tensor:
+        if self.tied:
+            name, x = self.tied, framed(x, self.modalities[self.tied].shape)
+        return super().code(name, x)
+
+
+def stored_shape(kind: str) -> tuple:
+    """Of one value of a kind, without the batch."""
+    return registry.find("kinds", kind).STORED[1]
+
+
+def fits(shape: tuple, frame: tuple) -> bool:
+    """Is it an image that `framed` can put into images of the other shape?"""
+    images = len(shape) == len(frame) == 3
+    return images and shape[0] in (1, frame[0]) and all(part <= whole for part, whole in zip(shape, frame, strict=True))
+
+
+def framed(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Images (B, C, H, W) amid zeros, as images of the given shape; a single channel is repeated."""
+    rows, columns = (whole - part for whole, part in zip(shape[1:], x.shape[2:], strict=True))
+    margins = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+    return pad(x, margins).expand(-1, shape[0], -1, -1)
 
 
 MODEL = DANN
