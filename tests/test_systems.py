@@ -176,9 +176,15 @@ def test_private_latents_by_rule(monkeypatch):
 
 def test_swapped_digits_are_told_from_chance():
     digits = np.arange(200) % 10
-    assert relabelled.best_match((digits + 3) % 10, digits) == 1
-    assert relabelled.best_match(np.zeros(200, int), digits) == 0.1
-    assert relabelled.best_match(np.where(digits < 5, digits, (digits + 1) % 10), digits) > 0.5
+
+    def best_match(found):
+        return relabelled.best_match(relabelled.counts(found, digits))
+
+    swapped, rate = best_match((digits + 3) % 10)
+    assert rate == 1
+    assert list(swapped) == [(found - 3) % 10 for found in range(10)]
+    assert best_match(np.zeros(200, int))[1] == 0.1
+    assert best_match(np.where(digits < 5, digits, (digits + 1) % 10))[1] > 0.5
 
 
 def test_codes_that_are_turned_are_aligned_by_a_rotation():

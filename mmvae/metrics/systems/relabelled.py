@@ -11,11 +11,20 @@ from mmvae.metrics.digits.coherence import see
 from mmvae.model import MultimodalModel
 
 
-def best_match(found: np.ndarray, digits: np.ndarray) -> float:
-    """The share of right digits if each found digit stands for the one that suits best: (n,), (n,)."""
-    confusion = np.zeros((10, 10))
-    np.add.at(confusion, (found, digits), 1)
-    return float(confusion[linear_sum_assignment(confusion, maximize=True)].sum() / len(digits))
+def counts(found: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """How often each digit was found where each is true: (n,), (n,) -> (10 found, 10 true)."""
+    result = np.zeros((10, 10))
+    np.add.at(result, (found, digits), 1)
+    return result
+
+
+def best_match(of: np.ndarray) -> tuple[np.ndarray, float]:
+    """The digit that each found one stands for at best, one to one, and the share that is right then.
+
+    of: `counts`. Returns (10,) and a share.
+    """
+    found, digits = linear_sum_assignment(of, maximize=True)
+    return digits, float(of[found, digits].sum() / of.sum())
 
 
 @torch.no_grad()
@@ -24,12 +33,16 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
 
     The best change is found on the same test pairs, so chance has more than a tenth.
     """
+
+    def rate(found: np.ndarray) -> float:
+        return best_match(counts(found, test.digits))[1]
+
     given, result = latents(model, test.values, test.seed), {}
     for source, rows in given.items():
         z = test.on_device(rows)
         seen = see(model, z, [source], test.judges)[STRONG]
-        result |= {f"{source}_to_{n}": best_match(found, test.digits) for n, found in seen.items() if n != source}
+        result |= {f"{source}_to_{n}": rate(found) for n, found in seen.items() if n != source}
         if isinstance(model, Classifying) and model.classifier is not None:
             said = model.classify(z).cpu().numpy()
-            result.setdefault("classifier", {})[source] = best_match(said, test.digits)
+            result.setdefault("classifier", {})[source] = rate(said)
     return result
