@@ -10,8 +10,8 @@ from mmvae.evaluation.classifiers import judged
 from mmvae.figures.grids import grids, save
 from stages import arguments, run
 
-SHOWN = 10
-COLOURS = 128
+SHOWN = 8
+COLOURS = 64
 
 
 def main() -> None:

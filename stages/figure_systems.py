@@ -1,11 +1,11 @@
-"""Figure 2, measured: the table of all systems and seeds, its cells, what was tried in tuning, and the figure."""
+"""Figure 2, measured: the table of all systems and seeds, its cells, and the figure."""
 
 import pandas as pd
 
 from mmvae import params, runs, systems, tables
 from mmvae.figures.grids import save
 from mmvae.figures.systems import figure2
-from mmvae.files import read_table, write_csv, write_json, write_table
+from mmvae.files import write_json, write_table
 from stages import arguments, run
 
 
@@ -19,9 +19,6 @@ def main() -> None:
     of_runs = every[every["run"] != tables.CLASSIFIERS]
     report = systems.report(of_runs, figure.lines)
     write_json(f"metrics/{name}/figure2.json", systems.tracked(report))
-    tried = pd.concat([read_table(f"data/tuning/{name}/{tuned}.csv") for tuned in figure.tried()])
-    tried = tried.astype(object).where(tried.notna(), None)  # what a system is not judged by is an empty cell
-    write_csv(f"metrics/{name}/tuning.csv", tried.to_dict("records"))
     gflop = of_runs[of_runs["metric"] == "cost.gflop"].groupby("run")["value"].mean()
     seeds = len(content["seeds"])
     number = f"{seeds} seeds" if seeds > 1 else "one seed"
