@@ -17,6 +17,7 @@ FOLDERS = {
     "metrics.digits": "metric of digit sets",
     "metrics.captions": "metric of caption sets",
     "metrics.systems": "metric of Figure 2",
+    "extractors": "network of image features",
 }
 PARTS = {  # what a file holds; docs/architecture.md says what each part is
     "kinds": ("STORED", "Options", "modality"),
@@ -25,6 +26,7 @@ PARTS = {  # what a file holds; docs/architecture.md says what each part is
     "metrics.digits": ("measure",),
     "metrics.captions": ("measure",),
     "metrics.systems": ("measure",),
+    "extractors": ("Config", "Network", "obtain"),
 }
 OF_FAMILY = {  # and a data set, by its FAMILY
     "digits": ("read_raw",),

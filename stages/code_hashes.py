@@ -15,6 +15,7 @@ from stages import run
 
 STAGES = Path(__file__).parent
 SYSTEMS = "metrics.systems"  # which `evaluate_system` measures too
+EXTRACTING = ("extract_features", "evaluate_captions", "caption_examples")
 
 
 def modules(content: dict) -> dict[str, list[str]]:
@@ -25,6 +26,8 @@ def modules(content: dict) -> dict[str, list[str]]:
         measured = {"evaluate": [metrics], "evaluate_captions": [metrics], "evaluate_system": [metrics, SYSTEMS]}
         for stage in sorted(path.stem for path in STAGES.glob("[!_]*.py")):
             named = [f"mmvae.{folder}.{name}" for folder in measured.get(stage, []) for name in registry.names(folder)]
+            if stage in EXTRACTING and data_set in content["features"]:
+                named.append(f"mmvae.extractors.{content['features'][data_set]['network']}")
             found[f"{data_set}/{stage}.txt"] = [f"stages.{stage}", f"mmvae.datasets.{data_set}", *named]
         for name, one in runs.of_set(content, data_set).items():
             found[f"{data_set}/runs/{name}.txt"] = one.modules

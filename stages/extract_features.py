@@ -1,4 +1,4 @@
-"""Features of a caption set's photographs, and of their 64x64 pixels, by ResNet-101; and the extractor itself."""
+"""Features of a caption set's photographs, and of their 64x64 pixels; and the extractor itself."""
 
 from functools import partial
 from pathlib import Path
@@ -21,16 +21,14 @@ def main() -> None:
     images = read_arrays(f"data/pixels/{name}.npz")
     names = {split: images[f"{split}/names"].tolist() for split in photographs.SPLITS}
     read = partial(registry.find("datasets", name).read_images, Path("data/raw") / name)
-    bar = partial(tqdm, unit="photo", mininterval=1.0)
-    chosen = extractor.ExtractorConfig(settings.layer, settings.preprocessing, settings.size)
-    if settings.weights == "none":
-        network = extractor.untrained(chosen, settings.seed).to(device)
-        training = names["train"]
-        extractor.calibrate(network, bar(read(training), total=len(training), desc=f"{name} calibration"))
-    else:
-        network = extractor.trained(chosen, settings.weights, content["download"]["mirror"]).to(device)
+
+    def photos(wanted: list[str], purpose: str) -> extractor.Photographs:
+        return tqdm(read(wanted), total=len(wanted), desc=f"{name} {purpose}", unit="photo", mininterval=1.0)
+
+    training, mirror = partial(photos, names["train"], "calibration"), content["download"]["mirror"]
+    network = registry.find(extractor.FOLDER, settings.network).obtain(settings, training, mirror, device)
     every = [name for split in names.values() for name in split]
-    found = extractor.of_photographs(network, bar(read(every), total=len(every), desc=f"{name} features"))
+    found = extractor.of_photographs(network, photos(every, "features"))
     features = {f"{split}/photographs": torch.stack([found[one] for one in names[split]]) for split in names}
     features |= {f"{split}/pixels": extractor.of_pixels(network, images[f"{split}/pixels"]) for split in names}
     if settings.standardise:

@@ -1,4 +1,4 @@
-"""Image features: torchvision's network up to a layer, calibration, standardisation, ImageNet weights from a mirror."""
+"""Image features: torchvision's network up to a layer, calibration, standardisation, ImageNet weights."""
 
 import hashlib
 from types import SimpleNamespace
@@ -11,9 +11,11 @@ from PIL import Image
 from tampered import refusal
 
 from mmvae.evaluation import extractor
-from mmvae.evaluation.extractor import ExtractorConfig, WeightsError
+from mmvae.evaluation.extractor import WeightsError
+from mmvae.extractors import resnet101
+from mmvae.extractors.resnet101 import Config
 
-SMALL = ExtractorConfig("layer1", "imagenet", 32)
+SMALL = Config("layer1", "imagenet", 32)
 
 
 def photographs(count=40, size=(40, 50)):
@@ -21,9 +23,9 @@ def photographs(count=40, size=(40, 50)):
     return [(f"p{i}", Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8))) for i in range(count)]
 
 
-@pytest.mark.parametrize("layer", extractor.LAYERS)
+@pytest.mark.parametrize("layer", resnet101.LENGTHS)
 def test_features_are_the_pooled_layer_of_torchvision_s_network(layer):
-    network = extractor.untrained(ExtractorConfig(layer, "released", 32), 3)
+    network = resnet101.untrained(Config(layer, "released", 32), 3)
     torch.manual_seed(3)
     whole = torchvision.models.resnet101(weights=None).eval()
     x, seen = torch.rand(2, 3, 32, 32), []
@@ -31,13 +33,13 @@ def test_features_are_the_pooled_layer_of_torchvision_s_network(layer):
     with torch.no_grad():
         whole(x)
         torch.testing.assert_close(network(x), seen[0])
-    assert seen[0].shape[1] == extractor.LENGTHS[layer]
+    assert seen[0].shape[1] == resnet101.LENGTHS[layer]
 
 
 def test_untrained_weights_are_of_their_seed_and_leave_the_generator_alone():
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
-    one, same, other = (extractor.untrained(SMALL, seed).state_dict() for seed in (1, 1, 2))
+    one, same, other = (resnet101.untrained(SMALL, seed).state_dict() for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["stem.0.weight"], other["stem.0.weight"])
@@ -45,18 +47,18 @@ def test_untrained_weights_are_of_their_seed_and_leave_the_generator_alone():
 
 def test_preparation():
     x = torch.rand(1, 3, 100, 200)
-    imagenet = extractor.untrained(ExtractorConfig("layer1", "imagenet", 56), 0).prepared(x)
-    released = extractor.untrained(ExtractorConfig("layer1", "released", 56), 0).prepared(x)
+    imagenet = resnet101.untrained(Config("layer1", "imagenet", 56), 0).prepared(x)
+    released = resnet101.untrained(Config("layer1", "released", 56), 0).prepared(x)
     assert imagenet.shape == released.shape == (1, 3, 56, 56)
     official = torchvision.models.ResNet101_Weights.IMAGENET1K_V1.transforms()
-    ours = extractor.untrained(ExtractorConfig("layer1", "imagenet", 224), 0).prepared(x)
+    ours = resnet101.untrained(Config("layer1", "imagenet", 224), 0).prepared(x)
     torch.testing.assert_close(ours, official(x), atol=1e-5, rtol=0)
     assert released.min() >= 0
     assert imagenet.min() < 0
 
 
 def test_calibration_is_the_mean_over_batches():
-    network = extractor.untrained(SMALL, 0)
+    network = resnet101.untrained(SMALL, 0)
     some = photographs()
     pixels = torch.from_numpy(np.stack([np.asarray(picture) for _, picture in some])).permute(0, 3, 1, 2) / 255
     prepared = torch.cat([network.prepared(one[None]) for one in pixels])
@@ -70,7 +72,7 @@ def test_calibration_is_the_mean_over_batches():
 
 
 def test_photographs_and_pixels_give_the_same_features():
-    network = extractor.untrained(SMALL, 0)
+    network = resnet101.untrained(SMALL, 0)
     some = photographs(35, (64, 64))
     by_name = extractor.of_photographs(network, some)
     pixels = np.stack([np.asarray(picture).transpose(2, 0, 1) for _, picture in some])
@@ -78,7 +80,7 @@ def test_photographs_and_pixels_give_the_same_features():
 
 
 def test_standardised_features(tmp_path):
-    network = extractor.untrained(SMALL, 0)
+    network = resnet101.untrained(SMALL, 0)
     features = torch.randn(50, 256) * 3 + 1
     features[:, 5] = 2.0
     extractor.standardise(network, features)
@@ -108,7 +110,7 @@ def official(tmp_path, monkeypatch):
 
 def test_trained_weights_from_a_mirror(official):
     network, path = official
-    own = extractor.trained(ExtractorConfig("layer2", "released", 32), "IMAGENET1K_V1", str(path.parent))
+    own = resnet101.trained(Config("layer2", "released", 32), "IMAGENET1K_V1", str(path.parent))
     x = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         h = network.maxpool(network.relu(network.bn1(network.conv1(x))))
@@ -117,7 +119,7 @@ def test_trained_weights_from_a_mirror(official):
 
 def test_trained_weights_of_another_network(official):
     network, path = official
-    config, weights = ExtractorConfig("layer1", "released", 32), network.state_dict()
+    config, weights = Config("layer1", "released", 32), network.state_dict()
     for told, content in {
         "stem.0.weight is float32 (3, 3) in the file": weights | {"conv1.weight": torch.zeros(3, 3)},
         "layers.layer1.2.bn3.running_var is missing in the file": {
@@ -129,7 +131,7 @@ def test_trained_weights_of_another_network(official):
         torchvision.models.ResNet101_Weights["IMAGENET1K_V1"].url = f"http://127.0.0.1:9/{name}"
         path = path.rename(path.with_name(name))
         assert told in refusal(
-            lambda path=path: extractor.trained(config, "IMAGENET1K_V1", str(path.parent)), path.name, WeightsError
+            lambda path=path: resnet101.trained(config, "IMAGENET1K_V1", str(path.parent)), path.name, WeightsError
         )
 
 
@@ -138,6 +140,6 @@ def test_damaged_or_missing_weights_are_one_line(official):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     for mirror in (str(path.parent), None, str(path.parent / "nowhere")):
         with pytest.raises(extractor.WeightsError, match=r"resnet101-.* could not be had from") as error:
-            extractor.trained(SMALL, "IMAGENET1K_V1", mirror)
+            resnet101.trained(SMALL, "IMAGENET1K_V1", mirror)
         assert "\n" not in str(error.value)
         assert "weights to none" in str(error.value)

@@ -1,12 +1,11 @@
-"""Image features: pooled activations of torchvision's ResNet-101 (section 4.3), trained on ImageNet or untrained.
+"""Image features (section 4.3): the last map of a network, pooled over the picture and standardised.
 
-An untrained network's statistics of batch normalisation are calibrated on the data. Its last layer then carries
-nothing, its early ones colours and edges. torchvision is imported where it is used: it takes seconds, and most stages
+A network is a file of `mmvae/extractors`. torchvision is imported where it is used: it takes seconds, and most stages
 only read the settings here.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Literal, Self
@@ -17,28 +16,25 @@ from PIL import Image
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from mmvae.data.sources import place
+from mmvae import registry
 from mmvae.files import check_fit, read_weights, write_weights
 from mmvae.params import Section, Seed, whole
 
-LAYERS = ("layer1", "layer2", "layer3", "layer4")
-LENGTHS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}  # features an image
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's pixels
-COUNTER = "num_batches_tracked"  # of batch normalisation: files of old networks lack it, and nothing here reads it
-RESIZED = {"imagenet": 256 / 224, "released": 1.0}  # the short side before the crop, in sizes of the crop
 BATCH = 32
-
+FOLDER = "extractors"
+FIRST = "resnet101"  # whose files name no network
 REDUCTION = 32  # how many times smaller than its input the map of the last layer is
 
 
 class FeatureSettings(Section):
     """How photographs become features.
 
-    weights: `none` is untrained, with statistics calibrated on the data. layer: pooled. preprocessing: ImageNet's, or
-    as released, without normalisation. size: pixels. standardise: to mean 0 and deviation 1 over training images.
-    seed: of untrained weights.
+    network: a file of mmvae/extractors. size: pixels. standardise: to mean 0 and deviation 1 over training images. The
+    others are resnet101's. weights: `none` is untrained, with statistics calibrated on the data. layer: pooled.
+    preprocessing: ImageNet's, or as released, without normalisation. seed: of untrained weights.
     """
 
+    network: Literal[*registry.names(FOLDER)]
     weights: Literal["none", "IMAGENET1K_V1", "IMAGENET1K_V2"]
     layer: Literal["layer1", "layer2", "layer3", "layer4"]
     preprocessing: Literal["imagenet", "released"]
@@ -49,102 +45,47 @@ class FeatureSettings(Section):
     @model_validator(mode="after")
     def _map(self) -> Self:
         """Over a batch of one photograph, a map of one pixel leaves batch normalisation nothing to average."""
-        if self.weights == "none" and self.layer == LAYERS[-1] and self.size <= REDUCTION:
+        if self.weights == "none" and self.layer == "layer4" and self.size <= REDUCTION:
             raise ValueError(f"size must be more than {REDUCTION}, because layer is {self.layer}")
         return self
 
 
 Photographs = Iterable[tuple[str, Image.Image]]  # names and images
+Read = Callable[[], Photographs]
 
 
 class WeightsError(RuntimeError):
-    """ImageNet weights could not be had; the message says from where, and what to do."""
+    """Trained weights could not be had; the message says from where, and what to do."""
 
 
-@dataclass(frozen=True)
-class ExtractorConfig:
-    """`layer` is pooled. `preprocessing` of images to `size` pixels: `imagenet`, or `released`, not normalised."""
+class Extractor(nn.Module, ABC):
+    """Images -> (B, F)."""
 
-    layer: str
-    preprocessing: str
-    size: int
-
-
-class Extractor(nn.Module):
-    """A ResNet-101 up to one layer, pooled over the picture and standardised: images -> (B, F)."""
-
-    def __init__(self, config: ExtractorConfig):
-        from torchvision.models import resnet101
-
+    def __init__(self, config, length: int):
         super().__init__()
         self.config = config
-        network = resnet101(weights=None)
-        self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
-        used = LAYERS[: LAYERS.index(config.layer) + 1]
-        self.layers = nn.ModuleDict({name: getattr(network, name) for name in used})
-        self.register_buffer("mean", torch.zeros(LENGTHS[config.layer]))
-        self.register_buffer("std", torch.ones(LENGTHS[config.layer]))
-        self.eval().requires_grad_(False)
+        self.register_buffer("mean", torch.zeros(length))
+        self.register_buffer("std", torch.ones(length))
 
+    @abstractmethod
     def prepared(self, images: Tensor) -> Tensor:
-        """Pixels in [0, 1] of one size, (B, 3, H, W), resized, cropped at the centre and normalised."""
-        from torchvision.transforms.v2 import functional
+        """Pixels in [0, 1] of one size, (B, 3, H, W), as the network takes them: (B, 3, size, size)."""
 
-        size = self.config.size
-        short = round(size * RESIZED[self.config.preprocessing])
-        cropped = functional.center_crop(functional.resize(images, [short], antialias=True), [size, size])
-        return functional.normalize(cropped, MEAN, STD) if self.config.preprocessing == "imagenet" else cropped
+    @abstractmethod
+    def maps(self, prepared: Tensor) -> Tensor:
+        """Of the last layer: (B, F, h, w)."""
 
     def forward(self, prepared: Tensor) -> Tensor:
         """Prepared images (B, 3, size, size) -> features (B, F)."""
-        h = self.stem(prepared)
-        for layer in self.layers.values():
-            h = layer(h)
-        return (h.mean((2, 3)) - self.mean) / self.std
+        return (self.maps(prepared).mean((2, 3)) - self.mean) / self.std
 
 
-def untrained(config: ExtractorConfig, seed: int) -> Extractor:
-    """An extractor with random weights; `calibrate` it."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        return Extractor(config)
+def cropped(images: Tensor, short: int, size: int, interpolation: str = "bilinear") -> Tensor:
+    """The short side resized, then the middle: (B, 3, H, W) -> (B, 3, size, size)."""
+    from torchvision.transforms.v2 import InterpolationMode, functional
 
-
-def trained(config: ExtractorConfig, weights: str, mirror: str | None) -> Extractor:
-    """An extractor with torchvision's `weights` ('IMAGENET1K_V1' or '..._V2'), downloaded or from a mirror's folder.
-
-    Raises:
-        WeightsError: they are not there, or damaged; says what to do.
-    """
-    from torchvision.models import ResNet101_Weights
-
-    extractor, official = Extractor(config), ResNet101_Weights[weights]
-    name = official.url.rpartition("/")[2]
-    local = Path(place(mirror or ".")) / name
-    # A mirror in a folder needs no network; torch checks the hash that is part of the file's name.
-    url = local.resolve().as_uri() if mirror and local.exists() else official.url
-    own = extractor.state_dict()
-    names = {key: _official_name(key) for key in own if key.startswith(("stem.", "layers.")) and COUNTER not in key}
-    try:
-        state = torch.hub.load_state_dict_from_url(url, check_hash=True, weights_only=True, map_location="cpu")
-        found = {key: state[name] for key, name in names.items() if name in state}
-        check_fit(name, found, {key: own[key] for key in names})
-    except Exception as error:  # of the network, of torch, of what the file holds instead
-        raise WeightsError(
-            f"{name} could not be had from {url}: {' '.join(str(error).split())}. Without a network, put the "
-            f"file into the folder of download.mirror, or set features.<set>.weights to none"
-        ) from error
-    extractor.load_state_dict(own | found)
-    return extractor
-
-
-def _official_name(name: str) -> str:
-    """The extractor's name of a weight -> torchvision's."""
-    first, _, rest = name.partition(".")
-    if first == "layers":
-        return rest
-    number, _, rest = rest.partition(".")
-    return f"{('conv1', 'bn1')[int(number)]}.{rest}"
+    resized = functional.resize(images, [short], InterpolationMode(interpolation), antialias=True)
+    return functional.center_crop(resized, [size, size])
 
 
 def _batches(extractor: Extractor, photographs: Photographs) -> Iterator[tuple[list[str], Tensor]]:
@@ -196,7 +137,7 @@ def standardise(extractor: Extractor, features: Tensor) -> None:
 
 def save(path: str | Path, extractor: Extractor) -> None:
     """Weights, statistics and configuration."""
-    write_weights(path, extractor.state_dict(), asdict(extractor.config))
+    write_weights(path, extractor.state_dict(), vars(extractor.config))
 
 
 def load(path: str | Path, device: torch.device) -> Extractor:
@@ -206,7 +147,8 @@ def load(path: str | Path, device: torch.device) -> Extractor:
         FileError: the file is damaged or of another network.
     """
     weights, config = read_weights(path)
-    extractor = Extractor(ExtractorConfig(**config))
+    found = registry.find(FOLDER, config.get("network", FIRST))
+    extractor = found.Network(found.Config(**config))
     check_fit(path, weights, extractor.state_dict())
     extractor.load_state_dict(weights)
     return extractor.to(device)

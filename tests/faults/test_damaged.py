@@ -11,6 +11,7 @@ from toys import toy_config, toy_model, toy_pairs, untrained_classifiers
 
 from mmvae import files, model, registry
 from mmvae.evaluation import classifiers, extractor
+from mmvae.extractors import resnet101
 from mmvae.losses import Phase
 from mmvae.models.mmvae import ImportanceElbo
 from mmvae.training import loop
@@ -97,7 +98,7 @@ TOLD = {"missing": "is missing in the file", "extra": "more.weight is float32 (7
 
 @pytest.fixture(scope="module")
 def network():
-    return extractor.untrained(extractor.ExtractorConfig("layer1", "imagenet", 32), 0)
+    return resnet101.untrained(resnet101.Config("layer1", "imagenet", 32), 0)
 
 
 @pytest.mark.parametrize("how", TOLD)

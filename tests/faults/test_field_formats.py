@@ -14,6 +14,7 @@ from raw_files import write_mnist
 from mmvae.data import sources
 from mmvae.datasets import cub, mnist_svhn
 from mmvae.evaluation import extractor
+from mmvae.extractors import resnet101
 
 SHA256SUM = shutil.which("sha256sum")
 
@@ -123,10 +124,10 @@ def test_row_10_weights_in_a_folder_in_any_writing(tmp_path, monkeypatch, fault)
     (mirror / "resnet101-63fe2227.pth").write_bytes(b"no weights")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    config = extractor.ExtractorConfig("layer1", "imagenet", 32)
+    config = resnet101.Config("layer1", "imagenet", 32)
     for place in places(mirror):
         with fault("formats: a folder written in another way"), pytest.raises(extractor.WeightsError) as error:
-            extractor.trained(config, "IMAGENET1K_V1", place)
+            resnet101.trained(config, "IMAGENET1K_V1", place)
         assert f"could not be had from {mirror.as_uri()}/resnet101" in str(error.value)
 
 
