@@ -124,17 +124,23 @@ DIGITS = (
     ),
 )
 PAIRS = r"correlation\.average\.unit_variance\."
-MADE, ENDS = ("joint", "image_to_sentence", "sentence_to_image", "both"), ("ground_truth", "floor")
+MADE, ENDS = ("joint", "image_to_sentence", "sentence_to_image", "both"), ("ground_truth", "floor", "floor_species")
 REBUILT = ("image_reconstruction", "caption_reconstruction")
 BIRDS = (
     Table(
         "correlation",
         "Table 4. Correlation of images and sentences (standard error over images). Plain average of word vectors, CCA "
-        "of unit variance. The floor pairs captions with other images.",
+        "of unit variance. The floor pairs captions with other images, that of species with images of other species.",
         {name.replace("_", " "): PAIRS + name for name in (*MADE, *REBUILT, *ENDS)},
         ("joint", "image to sentence", "sentence to image", "both"),
         digits=3,
         errors=True,
+    ),
+    Table(
+        "species",
+        "Standard errors of Table 4 over species instead of images, by a bootstrap.",
+        {name.replace("_", " "): PAIRS.replace("average", r"species_error\.average") + name for name in (*MADE, *ENDS)},
+        digits=3,
     ),
     Table(
         "variants",

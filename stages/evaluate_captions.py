@@ -24,22 +24,26 @@ def main() -> None:
     features = pairs.features("test", image)
     images = images_of(features)
     others = correlation.strangers(len(features), np.random.default_rng(0))
+    within = np.arange(len(images)) % CAPTIONS_EACH
     made = captioned.generate(trained, test, settings.joint_samples, torch.Generator(device).manual_seed(given.seed))
-    attributes = {}
+    known: dict = {}
     if registry.find("datasets", given.set).ATTRIBUTES:
-        attributes = {
+        known = {
             "training_features": pairs.features("train", image),
             "training_attributes": pairs.attributes("train"),
             "attributes": pairs.attributes("test")[images],
         }
+    if len(set(species := pairs.species("test"))) > 1:
+        foreign = correlation.of_other_species(species, np.random.default_rng(0))
+        known |= {"foreigners": foreign[images] * CAPTIONS_EACH + within, "species": species}
     given_test = captioned.CaptionTest(
         image,
         captioned.Collection.of(features[images], pairs.values("test", CAPTIONS), pairs.vocabulary),
         captioned.collections(made, captioned.features_of(made, image, network), pairs.vocabulary),
         CAPTIONS_EACH,
-        others[images] * CAPTIONS_EACH + np.arange(len(images)) % CAPTIONS_EACH,
+        others[images] * CAPTIONS_EACH + within,
         correlation.from_arrays(read_arrays(f"data/cca/{given.set}.npz"), image),
-        **attributes,
+        **known,
     )
     folder = "metrics.captions"
     measured = {name: registry.find(folder, name).measure(trained, given_test) for name in registry.names(folder)}

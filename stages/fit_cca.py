@@ -12,14 +12,14 @@ from stages import arguments, run
 
 def main() -> None:
     name = arguments("set").set
-    components = params.section(CcaSettings, params.load(), f"cca.{name}").components
+    settings = params.section(CcaSettings, params.load(), f"cca.{name}")
     vectors = read_arrays(f"data/fasttext/{name}.npz")
     pairs = CaptionedPairs(name, torch.device("cpu"))
     tokens = pairs.values("train", CAPTIONS)
     arrays = {}
     for kind in PHOTOGRAPHS:
         features = pairs.features("train", kind)
-        arrays |= correlation.arrays(correlation.fit(features[images_of(features)], tokens, vectors, components), kind)
+        arrays |= correlation.arrays(correlation.fit(features[images_of(features)], tokens, vectors, settings), kind)
     write_arrays(f"data/cca/{name}.npz", arrays)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import linalg
 from sklearn.cross_decomposition import CCA
 
 from mmvae.evaluation import cca
@@ -142,3 +143,18 @@ def test_again_is_the_same(rng):
 def test_what_cannot_be_correlated(x, y, view):
     with pytest.raises(DataError, match=f"the {view} view does not vary"):
         cca.fit(x, y, 2)
+
+
+def test_a_ridge_is_that_of_the_regularised_eigenproblem(rng):
+    """Vinod (1976), solved at once by scipy; of each view its own."""
+    x, y = views(rng, 60)
+    a, b = x - x.mean(0), y - y.mean(0)
+    covariances = [rows.T @ rows / 59 for rows in (a, b)]
+    ridges = (0.5, 2.0)
+    first, second = (c + r * np.trace(c) / len(c) * np.eye(len(c)) for c, r in zip(covariances, ridges, strict=True))
+    across = a.T @ b / 59
+    squares = linalg.eigh(across @ np.linalg.solve(second, across.T), first, eigvals_only=True)
+    fitted = cca.fit(x, y, 3, ridges)
+    np.testing.assert_allclose(fitted.correlations, np.sqrt(squares[::-1][:3]), atol=1e-9)
+    np.testing.assert_allclose(fitted.x.T @ first @ fitted.x, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(fitted.y.T @ second @ fitted.y, np.eye(3), atol=1e-9)

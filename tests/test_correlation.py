@@ -11,10 +11,12 @@ from mmvae.data import text
 from mmvae.datasets import birds
 from mmvae.evaluation import captioned, cca, correlation
 from mmvae.evaluation.captioned import BOTH, JOINT, CaptionTest, Collection
+from mmvae.evaluation.cca import CcaSettings, Ridge
 from mmvae.figures import gallery
 from mmvae.metrics.captions import attributes, captions
 from mmvae.metrics.captions import correlation as correlations
 
+PLAIN = CcaSettings(components=4, ridge=Ridge(image=0.0, sentence=0.0))
 IMAGES, EACH = 60, 10
 VOCABULARY = [*text.SPECIALS, *sorted({w for p in birds.PATTERNS for w in p.split() if "{" not in w}), *"abcdef"]
 
@@ -34,7 +36,33 @@ def judges(pairs):
     features, tokens, _ = pairs
     rng = np.random.default_rng(1)
     vectors = {seed: rng.standard_normal((len(VOCABULARY), 8)).astype(np.float32) for seed in ("0", "7")}
-    return correlation.fit(features, tokens, vectors, 4)
+    return correlation.fit(features, tokens, vectors, PLAIN)
+
+
+def test_foreigners_are_of_other_species():
+    species = np.repeat(["a", "b", "c"], [5, 3, 1])
+    others = correlation.of_other_species(species, np.random.default_rng(0))
+    assert (species[others] != species).all()
+
+
+def test_an_error_over_groups_is_that_of_their_means():
+    """Groups of one are a plain bootstrap; groups of equal values count as one value each."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal(50)
+    plain = correlation.error_over(np.arange(50), values)
+    assert plain == pytest.approx(values.std() / 50**0.5, rel=0.1)
+    assert correlation.error_over(np.arange(50).repeat(4), values.repeat(4)) == pytest.approx(plain)
+
+
+def test_of_several_species_there_is_another_floor_and_another_error(judges, pairs):
+    features, tokens, _ = pairs
+    species = np.arange(len(features) // EACH) % 5
+    given = {"ground_truth": (features, tokens, EACH), "joint": (features, tokens, 1)}
+    found = correlation.table(judges, given, species)
+    per_image = judges["0", "average"].correlations(features, tokens)["unit_variance"].reshape(-1, EACH).mean(1)
+    errors = found["species_error"]["average"]["unit_variance"]
+    assert errors == {"ground_truth": correlation.error_over(species, per_image)}
+    assert "species_error" not in correlation.table(judges, given)
 
 
 def test_strangers_are_a_permutation_without_fixed_points():

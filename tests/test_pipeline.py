@@ -118,9 +118,10 @@ OF_PHOTOGRAPHS = {"prepare_images"} | OF_FEATURES | OF_CAPTIONS | ON_PIXELS
 RERUN_CAPTIONS = {
     "data.validation_share": OF_PHOTOGRAPHS,
     "captions.min_count": OF_CAPTIONS,
-    **{f"features.{k}": OF_FEATURES for k in ("weights", "layer", "preprocessing", "size", "standardise", "seed")},
+    **{f"features.{k}": OF_FEATURES for k in ("network", "weights", "layer", "preprocessing", "size")},
+    **{f"features.{k}": OF_FEATURES for k in ("standardise", "seed")},
     **{f"fasttext.{k}": {"train_fasttext"} | OF_CCA for k in ("dimensions", "window", "min_count", "epochs", "seeds")},
-    "cca.components": OF_CCA,
+    **{f"cca.{k}": OF_CCA for k in ("components", "ridge.image", "ridge.sentence")},
     "networks.latents": BIRDS_TRAINED,
     **{f"networks.captions.{k}": OF_WORDS for k in ("channels", "embedding", "scaling", "scored")},
     **{f"networks.features.{k}": ON_FEATURES for k in ("hidden", "likelihood_scale", "scaling")},

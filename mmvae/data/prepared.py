@@ -112,6 +112,10 @@ class CaptionedPairs(Prepared):
         """Known attributes of every image: (images, A)."""
         return self.array(PIXELS, f"{split}/attributes")
 
+    def species(self, split: str) -> np.ndarray:
+        """Of every image, the part of its name before a slash: (images,)."""
+        return np.array([name.partition("/")[0] for name in self.array(PIXELS, f"{split}/names")])
+
     def described(self, split: str) -> list[str]:
         """Every image's name and first caption."""
         names = self.array(PIXELS, f"{split}/names")

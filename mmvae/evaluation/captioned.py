@@ -97,7 +97,8 @@ class CaptionTest:
     """What the metrics of caption sets are given besides the model.
 
     image: the kind of image, a modality. real: n test pairs, `each` captions to one image. made: by what was given.
-    strangers (n,): another image's pair for each real pair. judges: CCA of training pairs. training_features (m, F),
+    strangers (n,): another image's pair for each real pair; foreigners (n,): that of another species, and species of
+    each image, where there are several. judges: CCA of training pairs. training_features (m, F),
     training_attributes (m, A) and attributes (n, A) of the test pairs: where attributes are known.
     """
 
@@ -110,3 +111,5 @@ class CaptionTest:
     training_features: np.ndarray | None = None
     training_attributes: np.ndarray | None = None
     attributes: np.ndarray | None = None
+    foreigners: np.ndarray | None = None
+    species: np.ndarray | None = None

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from mmvae.files import DataError
-from mmvae.params import Section, whole
+from mmvae.params import Section, real, whole
 
 SCALINGS = ("unit_variance", "released")
 
@@ -18,10 +18,18 @@ SMALLEST_DEVIATION = 1e-7
 ROWS_AT_ONCE = 8192
 
 
+class Ridge(Section):
+    """What is added to the variances of features and of sentence vectors, in mean variances of their dimensions."""
+
+    image: real(0, 1e6)
+    sentence: real(0, 1e6)
+
+
 class CcaSettings(Section):
     """components: k."""
 
     components: whole(1, 256)
+    ridge: Ridge
 
 
 @dataclass(frozen=True)
@@ -39,21 +47,25 @@ class Projections:
     correlations: np.ndarray
 
 
-def fit(x: np.ndarray, y: np.ndarray, components: int) -> Projections:
+def fit(x: np.ndarray, y: np.ndarray, components: int, ridge: tuple[float, float] = (0, 0)) -> Projections:
     """The `components` most correlated directions of paired rows x (n, p) and y (n, q), in closed form in float64.
 
     Each view is whitened and the singular vectors of the whitened cross-covariance are taken. Principal directions
     with less than SMALLEST_DEVIATION of their view's largest deviation are dropped before, because whitening would
     blow their rounding noise up to unit variance: sentence vectors have no more directions than words, image
     features may have constant columns. If fewer than `components` directions remain in a view, all of them are used.
-    Every projected training view has variance 1.
+    Every projected training view has variance 1. With a ridge of a view (Vinod 1976), that variance includes the ridge:
+    directions that vary little over few rows count less.
 
     Raises:
         DataError: a view does not vary.
     """
     mean_x, mean_y = x.mean(0, dtype=np.float64), y.mean(0, dtype=np.float64)
     root_x, root_y, across = _moments(x, y, mean_x, mean_y)
-    whitening_x, whitening_y = _whitening("first", x, root_x), _whitening("second", y, root_y)
+    whitening_x, whitening_y = (
+        _whitening(view, rows, root, added)
+        for view, rows, root, added in zip(("first", "second"), (x, y), (root_x, root_y), ridge, strict=True)
+    )
     left, correlations, right = linalg.svd(whitening_x.T @ across @ whitening_y, full_matrices=False)
     k = min(components, len(correlations))
     directions_x, directions_y = whitening_x @ left[:, :k], whitening_y @ right[:k].T
@@ -104,7 +116,7 @@ def _moments(
     return root_x / np.sqrt(degrees), root_y / np.sqrt(degrees), across / degrees
 
 
-def _whitening(view: str, rows: np.ndarray, root: np.ndarray) -> np.ndarray:
+def _whitening(view: str, rows: np.ndarray, root: np.ndarray, ridge: float) -> np.ndarray:
     """Columns that give `rows` unit variance, one for each principal direction that varies: (dimensions, rank)."""
     _, deviations, directions = linalg.svd(root, full_matrices=False)
     # The mean of equal numbers differs from them by rounding: constant rows must not pass for varying ones.
@@ -112,7 +124,8 @@ def _whitening(view: str, rows: np.ndarray, root: np.ndarray) -> np.ndarray:
     kept = deviations > max(SMALLEST_DEVIATION * deviations[0], rounding)
     if not kept.any():
         raise DataError(f"the {view} view does not vary over its {len(rows)} training rows")
-    return directions[kept].T / deviations[kept]
+    added = np.sqrt(ridge * (deviations**2).sum() / rows.shape[1])
+    return directions[kept].T / np.hypot(deviations[kept], added)
 
 
 def _signs(directions: np.ndarray) -> np.ndarray:

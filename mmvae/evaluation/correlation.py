@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from mmvae.evaluation import cca
-from mmvae.evaluation.cca import Projections
+from mmvae.evaluation.cca import CcaSettings, Projections
 from mmvae.evaluation.measured import Measured, mean
 from mmvae.evaluation.sentences import SENTENCES, SentenceEncoder
 
@@ -30,16 +30,19 @@ class Judge:
         }
 
 
+RESAMPLES = 1000
 Judges = dict[tuple[str, str], Judge]  # FastText seed, kind of sentence vector
 
 
-def fit(features: np.ndarray, tokens: np.ndarray, vectors: dict[str, np.ndarray], components: int) -> Judges:
+def fit(features: np.ndarray, tokens: np.ndarray, vectors: dict[str, np.ndarray], settings: CcaSettings) -> Judges:
     """Judges from training pairs: image features (n, F), words (n, T), and the word vectors of each FastText seed."""
     judges = {}
     for seed, words in vectors.items():
         for kind in SENTENCES:
             encoder = SentenceEncoder.fit(kind, tokens, words)
-            judges[seed, kind] = Judge(encoder, cca.fit(features, encoder.encode(tokens), components))
+            ridge = settings.ridge.image, settings.ridge.sentence
+            projections = cca.fit(features, encoder.encode(tokens), settings.components, ridge)
+            judges[seed, kind] = Judge(encoder, projections)
     return judges
 
 
@@ -75,19 +78,39 @@ def strangers(n: int, rng: np.random.Generator) -> np.ndarray:
     return others
 
 
-def table(judges: Judges, pairs: dict[str, tuple[np.ndarray, np.ndarray, int]]) -> dict:
+def of_other_species(species: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each of n images one of another species, drawn at random: (n,) -> (n,)."""
+    return np.array([rng.choice(np.flatnonzero(species != one)) for one in species])
+
+
+def error_over(groups: np.ndarray, values: np.ndarray) -> float:
+    """The standard error of the mean of values (n,) if whole groups (n,) are drawn again, with replacement."""
+    _, members = np.unique(groups, return_inverse=True)
+    sums, counts = np.bincount(members, values), np.bincount(members)
+    drawn = np.random.default_rng(0).integers(len(sums), size=(RESAMPLES, len(sums)))
+    return float((sums[drawn].sum(1) / counts[drawn].sum(1)).std(ddof=1))
+
+
+def table(
+    judges: Judges, pairs: dict[str, tuple[np.ndarray, np.ndarray, int]], species: np.ndarray | None = None
+) -> dict:
     """Kind of sentence vector -> scaling -> name of a collection of pairs -> mean correlation over images.
 
     `pairs`: name -> image features (n, F), words (n, T), and how many successive pairs share one image. Under the first
-    FastText seed; `fasttext_std.<the same keys>` is the deviation of the mean over all seeds.
+    FastText seed; `fasttext_std.<the same keys>` is the deviation of the mean over all seeds. species: of the images;
+    `species_error.<the same keys>` is then the standard error over species, of pairs that have real images.
     """
     values: dict[tuple[str, str, str], list[Measured]] = {}
+    errors: dict = {}
     for (_, kind), judge in judges.items():
         for name, (features, tokens, each) in pairs.items():
             for scaling, correlations in judge.correlations(features, tokens).items():
-                measured = mean(correlations.reshape(-1, each).mean(1))
-                values.setdefault((kind, scaling, name), []).append(measured)
-    result: dict = {}
+                of_images = correlations.reshape(-1, each).mean(1)
+                found = values.setdefault((kind, scaling, name), [])
+                found.append(mean(of_images))
+                if species is not None and each > 1 and len(found) == 1:
+                    errors.setdefault(kind, {}).setdefault(scaling, {})[name] = error_over(species, of_images)
+    result: dict = {"species_error": errors} if errors else {}
     for (kind, scaling, name), measured in values.items():
         result.setdefault(kind, {}).setdefault(scaling, {})[name] = measured[0]
         if len(measured) > 1:

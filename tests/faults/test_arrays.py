@@ -9,7 +9,9 @@ from toys import write_digit_noise
 from mmvae import files
 from mmvae.data.prepared import FEATURES, PIXELS, LabelledPairs
 from mmvae.evaluation import correlation
+from mmvae.evaluation.cca import CcaSettings, Ridge
 
+PLAIN = CcaSettings(components=2, ridge=Ridge(image=0.0, sentence=0.0))
 PREPARED = "data/prepared/digits.npz"
 VALUES = "handwritten/train/values"
 
@@ -40,7 +42,7 @@ def test_arrays_that_are_not_what_a_stage_needs(path, key, damage, what, tmp_pat
 def test_canonical_correlations_that_are_missing(tmp_path, fault):
     rng = np.random.default_rng(0)
     tokens = rng.integers(3, 9, (60, 32), np.int32)
-    judges = correlation.fit(rng.random((60, 4)), tokens, {"0": rng.random((9, 5), np.float32)}, 2)
+    judges = correlation.fit(rng.random((60, 4)), tokens, {"0": rng.random((9, 5), np.float32)}, PLAIN)
     stored, path = correlation.arrays(judges, FEATURES), tmp_path / "cca.npz"
     for lost in (*stored, None):
         files.write_arrays(path, {key: array for key, array in stored.items() if key != lost})
