@@ -29,6 +29,7 @@ PAPER := -S 'digit_sets=[mnist_svhn]' -S 'caption_sets=[cub]' -S 'caption_images
 	-S objective=dreg_iwae \
 	-S features.cub.network=resnet101 -S features.cub.weights=IMAGENET1K_V1 -S features.cub.layer=layer4 \
 	-S features.cub.standardise=false -S cca.cub.components=40 -S cca.cub.ridge.image=0 -S cca.cub.ridge.sentence=0 \
+	-S evaluate.cub.bigrams=0 \
 	-S networks.cub.features.likelihood_scale=0.01 -S networks.cub.features.scaling=0.002
 
 paper: .venv/installed ## the paper's experiments: real data, its budget, five seeds (a GPU is advised); SET="-S key=value" changes some

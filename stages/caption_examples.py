@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from mmvae import model
+from mmvae import model, params
 from mmvae.data import text
 from mmvae.data.prepared import CAPTIONS, CAPTIONS_EACH, PHOTOGRAPHS, CaptionedPairs
 from mmvae.evaluation import extractor
-from mmvae.evaluation.captioned import features_of, generate
+from mmvae.evaluation.captioned import CaptionSettings, features_of, generate
 from mmvae.figures import gallery
 from mmvae.files import atomic
 from stages import arguments, run
@@ -24,7 +24,8 @@ def main() -> None:
     network = extractor.load(f"models/{given.set}/extractor.safetensors", device)
     test = pairs.split("test", (CAPTIONS, image))
     chosen = np.linspace(0, len(test) - 1, EXAMPLES).astype(int)
-    made = generate(trained, test.of(chosen), EXAMPLES, torch.Generator(device).manual_seed(given.seed))
+    language = params.section(CaptionSettings, params.load(), f"evaluate.{given.set}").language(pairs)
+    made = generate(trained, test.of(chosen), EXAMPLES, torch.Generator(device).manual_seed(given.seed), language)
     test_photographs, sentences = pairs.described("test"), text.words(pairs.values("test", CAPTIONS), pairs.vocabulary)
     page = gallery.examples(
         made,

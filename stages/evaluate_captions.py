@@ -25,7 +25,8 @@ def main() -> None:
     images = images_of(features)
     others = correlation.strangers(len(features), np.random.default_rng(0))
     within = np.arange(len(images)) % CAPTIONS_EACH
-    made = captioned.generate(trained, test, settings.joint_samples, torch.Generator(device).manual_seed(given.seed))
+    generator, language = torch.Generator(device).manual_seed(given.seed), settings.language(pairs)
+    made = captioned.generate(trained, test, settings.joint_samples, generator, language)
     known: dict = {}
     if registry.find("datasets", given.set).ATTRIBUTES:
         known = {

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from mmvae import model
+from mmvae import model, params
 from mmvae.data.prepared import CAPTIONS, PIXELS, CaptionedPairs, images_of
-from mmvae.evaluation.captioned import generate
+from mmvae.evaluation.captioned import CaptionSettings, generate
 from mmvae.figures import gallery, grids
 from mmvae.figures.gallery import Shown, of_each
 from stages import arguments, run
@@ -20,13 +20,15 @@ def main() -> None:
     device, image = torch.device("cpu"), given.image
     pairs = CaptionedPairs(given.set, device)
     hall = gallery.Gallery(image, pairs.vocabulary, pairs.features("train", image), pairs.values("train", PIXELS))
+    language = params.section(CaptionSettings, params.load(), f"evaluate.{given.set}").language(pairs)
     test = pairs.split("test", (CAPTIONS, image))
     chosen = np.linspace(0, len(test) - 1, EXAMPLES).astype(int)
     pixels = pairs.values("test", PIXELS)
     pixels, tokens = pixels[images_of(pixels)], pairs.values("test", CAPTIONS)
 
     def show(trained: model.MultimodalVAE, positions: np.ndarray) -> Shown:
-        made = generate(trained, test.of(positions), DRAWS, torch.Generator(device).manual_seed(given.seed))
+        generator = torch.Generator(device).manual_seed(given.seed)
+        made = generate(trained, test.of(positions), DRAWS, generator, language)
         return hall.show(pixels[positions], tokens[positions], made)
 
     loaded = {

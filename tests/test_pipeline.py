@@ -132,6 +132,7 @@ RERUN_CAPTIONS = {
     "train.learning_rate": BIRDS_TRAINED,
     "particles": BIRDS_WITH_PARTICLES,
     "evaluate.joint_samples": {"tables_captions"} | BIRD_EVALUATIONS,
+    "evaluate.bigrams": {"tables_captions"} | BIRD_EVALUATIONS | (PAGES - {"figure6"}),
 }
 # And those that belong to no set.
 RERUN = {

@@ -9,31 +9,47 @@ from torch import Tensor
 
 from mmvae.data import text
 from mmvae.data.pairs import Pairs
-from mmvae.data.prepared import CAPTIONS
+from mmvae.data.prepared import CAPTIONS, CaptionedPairs
+from mmvae.evaluation.bigrams import Bigrams
 from mmvae.evaluation.correlation import Judges
 from mmvae.evaluation.extractor import Extractor, of_pixels
 from mmvae.model import MultimodalModel
-from mmvae.params import Section, whole
+from mmvae.params import Section, real, whole
 
 PAIRS_AT_ONCE = 500
 BOTH, JOINT = "both", "joint"
 
 
 class CaptionSettings(Section):
-    """joint_samples: prior draws."""
+    """joint_samples: prior draws. bigrams: weight of training captions' bigrams in the choice of words; 0: the most
+    probable word of each position, as in the paper.
+    """
 
     joint_samples: whole(2, 100_000)
+    bigrams: real(0, 10)
+
+    def language(self, pairs: CaptionedPairs) -> Bigrams | None:
+        """What chooses words, if not each position by itself."""
+        if not self.bigrams:
+            return None
+        return Bigrams.fit(pairs.values("train", CAPTIONS), len(pairs.vocabulary), self.bigrams)
 
 
 Made = dict[str, dict[str, Tensor]]  # what was given -> modality -> pixels, features or words of each pair
 
 
 @torch.no_grad()
-def generate(model: MultimodalModel, pairs: Pairs, joint_samples: int, generator: torch.Generator) -> Made:
+def generate(
+    model: MultimodalModel,
+    pairs: Pairs,
+    joint_samples: int,
+    generator: torch.Generator,
+    language: Bigrams | None = None,
+) -> Made:
     """Every modality, decoded from one posterior sample of each pair given one modality, or both; and from the prior.
 
-    Pixels are rounded to uint8, words are the most probable ones. Keys: the modality given, `both`, and `joint` for
-    `joint_samples` draws from the prior, if it has one.
+    Pixels are rounded to uint8; words are the most probable ones, or those that the `language` chooses. Keys: the
+    modality given, `both`, and `joint` for `joint_samples` draws from the prior, if it has one.
     """
     names = list(model.modalities)
     views = {name: [name] for name in names} | ({BOTH: names} if len(names) > 1 else {})
@@ -42,15 +58,19 @@ def generate(model: MultimodalModel, pairs: Pairs, joint_samples: int, generator
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         x = pairs.batch(slice(start, start + PAIRS_AT_ONCE))
         for view, given in views.items():
-            _decode(model, model.sample({name: x[name] for name in given}, generator), made[view])
+            _decode(model, model.sample({name: x[name] for name in given}, generator), made[view], language)
     for part in model.draw(joint_samples, generator).split(PAIRS_AT_ONCE) if JOINT in made else ():
-        _decode(model, part, made[JOINT])
+        _decode(model, part, made[JOINT], language)
     return {view: {name: torch.cat(parts) for name, parts in of.items()} for view, of in made.items()}
 
 
-def _decode(model: MultimodalModel, z: Tensor, into: dict[str, list[Tensor]]) -> None:
+def _decode(model: MultimodalModel, z: Tensor, into: dict[str, list[Tensor]], language: Bigrams | None) -> None:
     for name, parts in into.items():
-        values = model.decode(name, z)
+        if name == CAPTIONS and language:
+            modality = model.modalities[name]
+            values = language.best(modality.likelihood.log_shares(modality.decoder(model.view(name, z))))
+        else:
+            values = model.decode(name, z)
         parts.append(((values.clamp(0, 1) * 255).round().byte() if values.dim() == 4 else values).cpu())
 
 

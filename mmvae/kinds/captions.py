@@ -121,6 +121,10 @@ class CategoricalLikelihood:
         lost = functional.cross_entropy(logits, x.flatten(), ignore_index=self.ignored, reduction="none")
         return -lost.view(x.shape).sum(-1)
 
+    def log_shares(self, predicted: Tensor) -> Tensor:
+        """The log-probability of every word at each position: (..., T, E) -> (..., T, V)."""
+        return self.words.logits(predicted).log_softmax(-1)
+
     def mode(self, predicted: Tensor) -> Tensor:
         """The most probable word at each position: (..., T, E) -> (..., T)."""
         return self.words.logits(predicted).argmax(-1)
