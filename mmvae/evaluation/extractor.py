@@ -22,7 +22,6 @@ from mmvae.params import Section, Seed, whole
 
 BATCH = 32
 FOLDER = "extractors"
-FIRST = "resnet101"  # whose files name no network
 REDUCTION = 32  # how many times smaller than its input the map of the last layer is
 
 
@@ -147,7 +146,7 @@ def load(path: str | Path, device: torch.device) -> Extractor:
         FileError: the file is damaged or of another network.
     """
     weights, config = read_weights(path)
-    found = registry.find(FOLDER, config.get("network", FIRST))
+    found = registry.find(FOLDER, config["network"])
     extractor = found.Network(found.Config(**config))
     check_fit(path, weights, extractor.state_dict())
     extractor.load_state_dict(weights)

@@ -27,6 +27,7 @@ class Config:
     layer: str
     preprocessing: str
     size: int
+    network: str = "resnet101"
 
 
 class Network(Extractor):
