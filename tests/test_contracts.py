@@ -242,6 +242,7 @@ ASKED = {
     "metrics.digits": lambda: registry.find("metrics.digits", "nothing"),
     "metrics.captions": lambda: registry.find("metrics.captions", "nothing"),
     "metrics.systems": lambda: registry.find("metrics.systems", "nothing"),
+    "extractors": lambda: registry.find("extractors", "nothing"),
 }
 
 
