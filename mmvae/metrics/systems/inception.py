@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from mmvae.evaluation.classifiers import STRONG
-from mmvae.evaluation.extractor import MEAN, STD
 from mmvae.evaluation.labelled import DigitTest
+from mmvae.extractors.resnet101 import MEAN, STD
 from mmvae.files import FileError
 from mmvae.metrics.systems.frechet import distances
 from mmvae.model import MultimodalModel
