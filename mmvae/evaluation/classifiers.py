@@ -26,7 +26,7 @@ class ClassifierSettings(Section):
 
 LENET, STRONG = "lenet", "strong"
 BATCH = 128
-PREDICTED_AT_ONCE = {"cpu": 128, "cuda": 8192}
+PREDICTED_AT_ONCE = {"cpu": 64, "cuda": 8192}
 LEARNING_RATE = 1e-3
 MAXIMUM_SHIFT = 2  # pixels, in the training of the strong classifiers
 

@@ -14,7 +14,7 @@ Confusions = dict[str, dict[str, np.ndarray]]  # system -> what is asked of it -
 def confusions(found: Confusions, curves: dict[str, pd.DataFrame], title: str) -> Figure:
     """A column for each system: its counts as shares of each true digit, and its objective along training.
 
-    A ring is at the digit that a found one stands for at best.
+    A ring is at the digit that a found one stands for at best; `exchanged` is the share that is right then.
     """
     rows = 1 + max(map(len, found.values()))
     figure = Figure(figsize=(2.6 * len(found), 2.9 * rows), layout="constrained")
@@ -25,7 +25,7 @@ def confusions(found: Confusions, curves: dict[str, pd.DataFrame], title: str) -
             panel.imshow(counts / counts.sum(0).clip(1), cmap="Blues", vmin=0, vmax=1)
             panel.scatter(digits, np.arange(len(digits)), s=40, facecolors="none", edgecolors="tab:red")
             right = np.trace(counts) / counts.sum()
-            panel.set_title(f"{system}\n{what}\nright {right:.0%}, ring {matched:.0%}", fontsize=9)
+            panel.set_title(f"{system}\n{what}\nright {right:.0%}, exchanged {matched:.0%}", fontsize=9)
             panel.set_xticks(range(10))
             panel.set_yticks(range(10))
             panel.tick_params(labelsize=7)
