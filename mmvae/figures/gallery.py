@@ -74,7 +74,7 @@ class Shown:
     def image_to_caption(self, samples: int = 1) -> Panel:
         made, several = self.made_captions[self.image], min(samples, CAPTIONS_BESIDE)
         cells = [Cell((self.pictures[i],), tuple(made[i : i + several])) for i in range(0, len(made), samples)]
-        return "image to caption: most probable words, from posterior samples given the image", cells
+        return "image to caption, from posterior samples given the image", cells
 
     def caption_to_image(self, samples: int = 1) -> Panel:
         made = self.made_pictures[CAPTIONS]
