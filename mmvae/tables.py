@@ -65,7 +65,7 @@ DIGITS = (
         "latent_accuracy",
         "Table 1. Latent accuracy of posterior samples, %. A linear classifier is trained and tested on the posterior "
         "given one modality, on that given both, or trained on both and tested on one. Commonest: always answering the "
-        "commonest digit.",
+        "digit that is commonest in training.",
         {
             r"\1": r"latent_accuracy\.single\.(\w+)\.samples",
             "both": r"latent_accuracy\.both\.samples",
