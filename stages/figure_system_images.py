@@ -11,7 +11,7 @@ from mmvae.figures.grids import grids, save
 from stages import arguments, run
 
 SHOWN = 8
-COLOURS = 64
+COLOURS = 32
 
 
 def main() -> None:
@@ -21,11 +21,14 @@ def main() -> None:
     images = list(judged(pairs.kinds))
     test, _ = pairs.first_pass("test")
     x = {name: values[:SHOWN] for name, values in test.items()}
-    names = [name for name, one in runs.of_set(content, given.set).items() if len(one.kinds) > 1]
+    names = []
     crossed: dict = {(a, b): [] for a in images for b in images if a != b}
     drawn: dict = {name: [] for name in images}
-    for name in names:
+    for name, one in runs.of_set(content, given.set).items():
         trained = model.load(f"models/{given.set}/{name}/{given.seed}.safetensors", device)
+        if len(one.kinds) == 1 or not trained.generates(images[:1]):
+            continue
+        names.append(name)
         generator = torch.Generator().manual_seed(given.seed)
         white = {image: np.ones_like(x[image]) for image in images}
         made = {a: generation.across(trained, x, a, generator) if trained.generates([a]) else white for a in images}
@@ -41,7 +44,7 @@ def main() -> None:
     title = f"{given.set}: the first {SHOWN} test pairs, and {SHOWN} draws, of every system, seed {given.seed}"
     inputs = [(f"given {image}", x[image].numpy()[None]) for image, _ in crossed]
     inputs += [(f"real {image}", x[image].numpy()[None]) for image in images]
-    save(f"plots/{given.set}/figure2_images.png", grids([inputs, panels], title, scale=1.1, row_labels=names), COLOURS)
+    save(f"plots/{given.set}/figure2_images.png", grids([inputs, panels], title, scale=0.6, row_labels=names), COLOURS)
 
 
 if __name__ == "__main__":

@@ -151,3 +151,20 @@ def test_what_is_made_of_captions(name, made, generator):
     found = generate(toy_model(name, kinds).eval(), toy_pairs(6, kinds), 5, generator)
     assert list(found) == made.split()
     assert all(of.keys() == kinds.keys() for of in found.values())
+
+
+def test_a_tied_encoder_sees_all_images_in_its_own_frame():
+    model, x = toy_model("dann", tied="colour"), labelled()
+    assert model.modalities["a"].encoder is None
+    framed = torch.zeros(BATCH, 3, 32, 32)
+    framed[:, :, 2:30, 2:30] = x["a"]
+    torch.testing.assert_close(model.code("a", x["a"]), model.code("b", framed))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "tied", "unfit"),
+    [({"a": "grey", "b": "colour"}, "grey", "colour"), ({"a": "pixels", "b": "captions"}, "pixels", "captions")],
+)
+def test_what_has_no_place_in_a_tied_encoders_images_is_refused(kinds, tied, unfit):
+    with pytest.raises(ParamsError, match=f"tied is '{tied}': no {unfit} has a place in its images"):
+        toy_model("dann", kinds, tied=tied)

@@ -254,16 +254,6 @@ def test_dmvae_without_private_latents_sums_the_elbos_of_all_sources(x, generato
     assert list(shared) == ["a", "b"]
 
 
-def test_dmvae_counts_the_shared_kl_once_for_each_modality_if_told(x, generator):
-    model, noise = toy_model("dmvae", private=1), dmvae.SharedPrivateElbo().noise(toy_model("dmvae"), BATCH, generator)
-    once, each = (dmvae.SharedPrivateElbo(kl_each)(model, x, noise, ONE) for kl_each in (False, True))
-    shared, _ = model.split(model.experts(x))
-    sources = [torch.distributions.Normal(u.loc, u.scale) for u in (model.product(shared), *shared.values())]
-    kl = sum(torch.distributions.kl_divergence(u, torch.distributions.Normal(0.0, 1.0)).sum() for u in sources)
-    torch.testing.assert_close(once.surrogate - each.surrogate, kl, rtol=1e-3, atol=1e-2)
-    torch.testing.assert_close(once.bound, each.bound)
-
-
 def test_mmvae_plus_without_private_latents_is_mmvae(x, generator):
     loss = mmvae_plus.AuxiliaryBound(particles=4)
     model, plain = toy_model("mmvae_plus", private=0).double(), toy_model("mmvae").double()
