@@ -25,7 +25,7 @@ from mmvae.metrics.captions.captions import bleu, describe
 
 IMAGE, SENTENCE = (0.0, 0.1, 1.0, 10.0, 100.0), (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
 WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
-DRAWS = 1000
+DRAWS = 1000  # from the prior
 
 
 def ridge(pairs: CaptionedPairs) -> pd.DataFrame:

@@ -11,7 +11,6 @@ from mmvae.figures.gallery import Shown, of_each
 from stages import arguments, run
 
 EXAMPLES, SAMPLES, DRAWS = 12, 4, 6
-OF_TEXT = "figure11_captions"  # a small palette keeps the file small
 MODELS = {"MMVAE": "mmvae", "MVAE": "mvae"}
 
 
@@ -49,7 +48,7 @@ def main() -> None:
         f"{image}/figure14_both": of_each(shown, Shown.both, f"{title}: both modalities given (Figure 14)"),
     }
     for name, figure in pictures.items():
-        grids.save(f"plots/{given.set}/{name}.png", figure, colours=16 if name.endswith(OF_TEXT) else 256)
+        grids.save(f"plots/{given.set}/{name}.png", figure)
 
 
 if __name__ == "__main__":

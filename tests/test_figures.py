@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
+from matplotlib.figure import Figure
+from PIL import Image
 from toys import toy_model, toy_pairs
 
 from mmvae.evaluation import generation
@@ -156,3 +158,15 @@ def test_divergences_of_five_modalities_look_different():
     figure = curves.latent_divergences(dict.fromkeys("abcde", values), between, values, "title")
     bars = [container.patches[0] for container in figure.axes[0].containers]
     assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in bars}) == len(bars) == 15
+
+
+def test_a_rare_colour_survives_the_palette(tmp_path):
+    """As of the few red words of Figure 11."""
+    figure = Figure(figsize=(10, 8))
+    for row in range(20):
+        figure.text(0.02, row / 20, "this bird has a long beak and a crown", color="tab:blue" if row % 2 else "black")
+    figure.text(0.6, 0.5, "green", color="firebrick", weight="bold")
+    grids.save(tmp_path / "words.png", figure)
+    with Image.open(tmp_path / "words.png") as picture:
+        colours = [colour for _, colour in picture.convert("RGB").getcolors(100_000)]
+    assert any(red > 150 and green < 90 and blue < 90 for red, green, blue in colours)

@@ -50,7 +50,7 @@ class FeatureSettings(Section):
 
 
 Photographs = Iterable[tuple[str, Image.Image]]  # names and images
-Read = Callable[[], Photographs]
+Read = Callable[[], Photographs]  # again, with a progress bar
 
 
 class WeightsError(RuntimeError):
@@ -58,7 +58,7 @@ class WeightsError(RuntimeError):
 
 
 class Extractor(nn.Module, ABC):
-    """Images -> (B, F)."""
+    """Images -> (B, F). `config` is what `save` keeps beside the weights; `length` is F."""
 
     def __init__(self, config, length: int):
         super().__init__()
