@@ -115,16 +115,17 @@ def judges(pairs: LabelledPairs) -> dict[str, Any]:
     """The LeNets, which say what digit a picture shows."""
     constants, found = graph.Constants(), {}
     path = f"models/{pairs.data_set}/classifiers.safetensors"
-    for name, judge in classifiers.load(path, pairs.kinds, pairs.device)[LENET].items():
-        judge.requires_grad_(False)
+    lenets = classifiers.load(path, pairs.kinds, pairs.device)[LENET]
+    for name, shape in classifiers.images(pairs.kinds).items():
+        judge = lenets[name].requires_grad_(False)
         network = Map(judge, lambda x, judge=judge: (judge(x).softmax(-1),))
-        found[name] = graph.steps(network, registry.find("kinds", pairs.kinds[name]).SHAPE, constants)
+        found[name] = graph.steps(network, shape, constants)
     return {"networks": found, "constants": constants.as_dict()}
 
 
 def page(title: str, runs: dict[str, MultimodalVAE], pairs: LabelledPairs) -> str:
     """The whole page."""
-    test, digits = pairs.first_pass("test", tuple(classifiers.judged(pairs.kinds)))
+    test, digits = pairs.first_pass("test", tuple(classifiers.images(pairs.kinds)))
     pixels = {name: (255 * values[:EXAMPLES]).round().byte().numpy() for name, values in test.items()}
     shown = [int(i) for digit in range(10) for i in np.flatnonzero(digits[:EXAMPLES] == digit)[:SHOWN_EACH]]
     data = {
@@ -184,13 +185,17 @@ def write(data_set: str, runs: Sequence[str], seed: int, path: Path) -> None:
     """The page of these runs.
 
     Raises:
-        ParamsError: the set has captions.
+        ParamsError: the set has captions, or a run sees no images.
         FileError, UnknownName, UnusableFile, UnknownOperation: something is missing, or the page cannot compute it.
     """
     if registry.find("datasets", data_set).FAMILY != "digits":
         raise ParamsError(f"{data_set} has captions: the page shows sets of digits")
     pairs = LabelledPairs(data_set, torch.device("cpu"))
-    text = page(f"{', '.join(runs)} on {data_set}", {run: load(data_set, run, seed) for run in runs}, pairs)
+    loaded = {run: load(data_set, run, seed) for run in runs}
+    for run, one in loaded.items():
+        if not set(one.modalities) & set(classifiers.images(pairs.kinds)):
+            raise ParamsError(f"{run} sees no images, which the page is about")
+    text = page(f"{', '.join(runs)} on {data_set}", loaded, pairs)
     with atomic(path) as whole:
         whole.write_text(text, encoding="utf-8")
 

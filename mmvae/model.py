@@ -12,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -25,6 +26,11 @@ from mmvae.params import ParamsError, Section, check, whole
 Inputs = dict[str, Tensor]
 LOG_VARIANCE_BOUND = 8.0  # of a Gaussian expert, both ways
 CACHED_ROWS = {"cpu": 256, "cuda": 65536}
+
+
+def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """All non-empty subsets, the smaller ones first."""
+    return [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
 
 
 class Latents(Section):

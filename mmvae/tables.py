@@ -47,7 +47,7 @@ class Table:
         cells = groups["value"].std() if value == "std" else groups[value].mean()
         return cells.unstack().reindex(index=joined["run"].unique(), columns=joined["column"].unique())
 
-    def markdown(self, every: pd.DataFrame) -> str:
+    def text(self, every: pd.DataFrame) -> pd.DataFrame:
         """Means over seeds, with +- their standard deviation where there are several, and standard errors if asked."""
         means, deviations, errors = (self.frame(every, value) for value in ("value", "std", "standard_error"))
         text = means.map(lambda value: "" if pd.isna(value) else f"{value * self.factor:.{self.digits}f}")
@@ -56,7 +56,11 @@ class Table:
                 text.loc[row, column] += f" ± {spread * self.factor:.{self.digits}f}"
             if self.errors and pd.notna(error := errors.loc[row, column]):
                 text.loc[row, column] += f" ({error * self.factor:.{self.digits}f})"
-        return f"{self.title}\n\n{text.rename_axis(index=None, columns=None).to_markdown(disable_numparse=True)}"
+        return text.rename_axis(index=None, columns=None)
+
+    def markdown(self, every: pd.DataFrame) -> str:
+        """The same below the title."""
+        return f"{self.title}\n\n{self.text(every).to_markdown(disable_numparse=True)}"
 
 
 RATES = r"coherence\.strong\."
@@ -69,6 +73,7 @@ DIGITS = (
         {
             r"\1": r"latent_accuracy\.single\.(\w+)\.samples",
             "both": r"latent_accuracy\.both\.samples",
+            r"all but \1": r"latent_accuracy\.others\.(\w+)\.samples",
             r"both, tested on \1": r"latent_accuracy\.both_to_single\.(\w+)\.samples",
             "commonest": r"latent_accuracy\.majority",
         },
@@ -108,6 +113,7 @@ DIGITS = (
         "given both, given itself, or given the other; of one given the other. Synergy: joint minus the sum of both.",
         {
             "joint": r"likelihood\.joint",
+            r"joint, \1": r"likelihood\.subset\.(\w+)",
             r"\1 from both": r"likelihood\.from_both\.(\w+)",
             r"\2 from \1": r"likelihood\.from_(?!both)(\w+)\.(\w+)",
             r"\1 given \2": r"likelihood\.conditional\.(\w+)_given_(\w+)",

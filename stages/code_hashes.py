@@ -26,6 +26,8 @@ def modules(content: dict) -> dict[str, list[str]]:
         measured = {"evaluate": [metrics], "evaluate_captions": [metrics], "evaluate_system": [metrics, SYSTEMS]}
         for stage in sorted(path.stem for path in STAGES.glob("[!_]*.py")):
             named = [f"mmvae.{folder}.{name}" for folder in measured.get(stage, []) for name in registry.names(folder)]
+            if stage == "figure_pairs":
+                named += [f"mmvae.kinds.{kind}" for kind in registry.find("datasets", data_set).MODALITIES.values()]
             if stage in EXTRACTING and data_set in content["features"]:
                 named.append(f"mmvae.extractors.{content['features'][data_set]['network']}")
             found[f"{data_set}/{stage}.txt"] = [f"stages.{stage}", f"mmvae.datasets.{data_set}", *named]

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mmvae import registry
-from mmvae.evaluation.classifiers import judged
 from mmvae.figures import grids
+from mmvae.figures.pictures import shown
 from mmvae.files import read_arrays
 from stages import arguments, run
 
@@ -14,10 +14,12 @@ EXAMPLES = 4
 def main() -> None:
     name = arguments("set").set
     prepared, pairs = read_arrays(f"data/prepared/{name}.npz"), read_arrays(f"data/pairs/{name}.npz")
-    images = tuple(judged(registry.find("datasets", name).MODALITIES))
-    digits = prepared[f"{images[0]}/train/labels"][pairs[f"train/{images[0]}"]]
+    kinds = registry.find("datasets", name).MODALITIES
+    first = next(iter(kinds))
+    digits = prepared[f"{first}/train/labels"][pairs[f"train/{first}"]]
     chosen = np.stack([np.flatnonzero(digits == digit)[:EXAMPLES] for digit in range(10)], 1)
-    panels = [(m, prepared[f"{m}/train/values"][pairs[f"train/{m}"][chosen]] / 255) for m in images]
+    values = {m: prepared[f"{m}/train/values"][pairs[f"train/{m}"][chosen]] for m in kinds}
+    panels = [(m, images / 255 if images.dtype == np.uint8 else images) for m, images in shown(kinds, values).items()]
     title = f"Example pairs of {name} (Figure 3)"
     figure = grids.grids([panels], title, column_labels=[str(digit) for digit in range(10)])
     grids.save(f"plots/{name}/figure3_pairs.png", figure)

@@ -5,6 +5,7 @@ import torch
 from mmvae import model
 from mmvae.evaluation import generation
 from mmvae.figures import grids
+from mmvae.figures.pictures import shown
 from stages import arguments, run
 
 SIDE, SAMPLES_SIDE = 8, 3
@@ -17,7 +18,7 @@ def main() -> None:
         trained = model.load(f"models/{given.set}/{name}/{given.seed}.safetensors")
         generator = torch.Generator().manual_seed(given.seed)
         drawn = generation.from_prior(trained, SIDE**2, SAMPLES_SIDE**2, generator)
-        images = {target: samples for target, (mean, samples) in drawn.items() if mean.ndim == 4}
+        images = shown(trained.config.kinds, {target: samples for target, (_, samples) in drawn.items()})
         joined = {target: grids.blocks(samples, SAMPLES_SIDE) for target, samples in images.items()}
         panels.append([(f"{name}: {t}", one.reshape(SIDE, SIDE, *one.shape[1:])) for t, one in joined.items()])
     title = (

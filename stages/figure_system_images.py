@@ -5,8 +5,7 @@ import torch
 
 from mmvae import model, params, runs
 from mmvae.data.prepared import LabelledPairs
-from mmvae.evaluation import generation
-from mmvae.evaluation.classifiers import judged
+from mmvae.evaluation import classifiers, generation
 from mmvae.figures.grids import grids, save
 from stages import arguments, run
 
@@ -18,7 +17,7 @@ def main() -> None:
     given = arguments("set", "seed")
     device, content = torch.device("cpu"), params.load()
     pairs = LabelledPairs(given.set, device)
-    images = list(judged(pairs.kinds))
+    images = list(classifiers.images(pairs.kinds))
     test, _ = pairs.first_pass("test")
     x = {name: values[:SHOWN] for name, values in test.items()}
     names = []

@@ -5,8 +5,8 @@ import torch
 from mmvae import model
 from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import generation
-from mmvae.evaluation.classifiers import judged
 from mmvae.figures import curves, grids
+from mmvae.figures.pictures import shown
 from stages import arguments, run
 
 STEPS = 11
@@ -23,12 +23,11 @@ def main() -> None:
     steps = [f"{offset:+.0f}" if offset else "0" for offset in torch.linspace(-REACH, REACH, STEPS).tolist()]
     labels = [f"z{d}  (std {std:.2f})" for d, std in enumerate(prior_std)]
     one = {name: values[:1] for name, values in test.items()}
-    images = tuple(judged(pairs.kinds))
     folder = f"plots/{given.set}/figure5"
-    for source in images:
-        moved = generation.traverse(trained, one, source, STEPS, REACH)
+    for source in shown(pairs.kinds, {name: values.numpy() for name, values in one.items()}):
+        moved = shown(pairs.kinds, generation.traverse(trained, one, source, STEPS, REACH))
         title = f"{given.set}: latents of a test '{digits[0]}' of {source}, moved by -5..+5 prior standard deviations"
-        panels = [[(f"into {name}", moved[name]) for name in images]]
+        panels = [[(f"into {name}", images) for name, images in moved.items()]]
         figure = grids.grids(panels, title, labels, steps, scale=1.35)
         grids.save(f"{folder}/traversal_{source}.png", figure)
     to_prior, between = generation.divergences(trained, test)

@@ -17,7 +17,7 @@ def main() -> None:
     device = find_device()
     judges: classifiers.Judges = {}
     accuracies: dict = {}
-    for modality in classifiers.judged(registry.find("datasets", name).MODALITIES):
+    for modality in classifiers.images(registry.find("datasets", name).MODALITIES):
         training, labels = (prepared[f"{modality}/train/{key}"] for key in ("values", "labels"))
         test, test_labels = (prepared[f"{modality}/test/{key}"] for key in ("values", "labels"))
         for kind in classifiers.KINDS:

@@ -30,7 +30,7 @@ SETS = [
     *({kind: kind, "grey": "grey"} for kind in KINDS if kind != "grey"),
     {kind: kind for kind in KINDS},
 ]
-FEW = [*SETS[:2], PAIR, {"features": "features", "pixels": "pixels"}]  # every kind once
+FEW = [*SETS[:2], PAIR, {"features": "features", "pixels": "pixels", "text": "text"}]  # every kind once
 BUDGET = Budget(epochs=2, pairs_per_epoch=2 * BATCH, batch_size=BATCH, learning_rate=1e-3)
 
 

@@ -8,6 +8,7 @@ import yaml
 from conftest import ROOT
 
 from mmvae import files, registry
+from mmvae.data.names import written
 from mmvae.data.pairs import DIGITS, Pairs
 from mmvae.data.text import EOS_INDEX, PAD_INDEX, SPECIALS
 from mmvae.evaluation import classifiers
@@ -27,6 +28,8 @@ def toy_values(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
         return coarse.repeat(shape[2] // 4, 2).repeat(shape[3] // 4, 3)
     if dtype == np.float32:
         return rng.standard_normal(shape).astype(dtype)
+    if kind == "text":
+        return np.stack([written(i % 10, 0) for i in range(count)])
     words = rng.integers(len(SPECIALS), len(WORDS), shape, dtype)
     words[:, 9], words[:, 10:] = EOS_INDEX, PAD_INDEX
     return words
@@ -61,7 +64,7 @@ def toy_model(*given, **choices) -> MultimodalVAE:
 
 def untrained_classifiers(digit_set: str) -> classifiers.Judges:
     """Of each kind of classifier, one for each modality of images."""
-    shapes = classifiers.judged(registry.find("datasets", digit_set).MODALITIES).items()
+    shapes = classifiers.images(registry.find("datasets", digit_set).MODALITIES).items()
     return {kind: {name: classifiers.build(kind, shape) for name, shape in shapes} for kind in classifiers.KINDS}
 
 

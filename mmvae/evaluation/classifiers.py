@@ -75,8 +75,8 @@ class Strong(nn.Module):
 KINDS = {LENET: LeNet, STRONG: Strong}
 
 
-def judged(modalities: dict[str, str]) -> dict[str, tuple[int, int, int]]:
-    """The modalities (name -> kind) that are images, which these classifiers can judge: name -> (C, H, W)."""
+def images(modalities: dict[str, str]) -> dict[str, tuple[int, int, int]]:
+    """The modalities (name -> kind) that are images, which classifiers learn to judge: name -> (C, H, W)."""
     found = {name: registry.find("kinds", kind) for name, kind in modalities.items()}
     return {name: kind.SHAPE for name, kind in found.items() if hasattr(kind, "SHAPE")}
 
@@ -137,19 +137,21 @@ def save(path: str | Path, judges: Judges) -> None:
 
 
 def load(path: str | Path, modalities: dict[str, str], device: torch.device) -> Judges:
-    """The classifiers that `save` wrote, for modalities (name -> kind), ready to judge.
+    """The classifiers that `save` wrote, for modalities (name -> kind), and the `Judge` of kinds that have one.
 
     Raises:
         FileError: the file is damaged, or of other classifiers.
     """
     weights, _ = read_weights(path)
-    shapes = judged(modalities)
+    shapes = images(modalities)
     judges = {kind: {name: build(kind, shape) for name, shape in shapes.items()} for kind in KINDS}
     every = joined(judges)
     check_fit(path, weights, every.state_dict())
     every.load_state_dict(weights)
     every.to(device).eval()
-    return judges
+    kinds = {name: registry.find("kinds", kind) for name, kind in modalities.items()}
+    learned_nothing = {name: kind.Judge().to(device) for name, kind in kinds.items() if hasattr(kind, "Judge")}
+    return {kind: of | learned_nothing for kind, of in judges.items()}
 
 
 def joined(judges: Judges) -> nn.Module:

@@ -4,18 +4,12 @@ Its authors decode each example from one subset; here every subset's particle is
 """
 
 from collections.abc import Sequence
-from itertools import combinations
 
 from mmvae.distributions import Family, Mixture, product_of_experts
-from mmvae.model import GaussianVAE, Inputs
+from mmvae.model import GaussianVAE, Inputs, subsets
 from mmvae.models import bivcca
 
 Options, phases = bivcca.Options, bivcca.phases
-
-
-def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """All non-empty subsets, the smaller ones first."""
-    return [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
 
 
 class MoPoE(GaussianVAE):
@@ -27,7 +21,7 @@ class MoPoE(GaussianVAE):
     def combine(self, experts: dict[str, Family]) -> Mixture:
         products = {}
         for names in subsets(list(experts)):
-            prior = [self.prior()] if len(names) == len(self.modalities) else []
+            prior = [self.prior()] if len(names) == len(self.config.kinds) else []
             products["_".join(names)] = product_of_experts([experts[name] for name in names] + prior)
         return Mixture.of(products)
 

@@ -26,14 +26,17 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """Table 1: test accuracy of probes on latents of every single modality and of all modalities together.
 
     `single.<modality>` and `both` are trained and tested on the same posterior; `both_to_single.<modality>` is
-    trained on the joint posterior and tested on a single one. Each on posterior samples and on means. `majority` is
-    what always answering the commonest training digit gives.
+    trained on the joint posterior and tested on a single one; `others.<modality>`, of three or more modalities, is
+    given all but that one. Each on posterior samples and on means. `majority` is what always answering the commonest
+    training digit gives.
     """
     generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
     names = list(test.values)
     views = {name: [name] for name in names}
     if len(names) > 1 and model.sees_all:
         views["both"] = names
+    others = {name: f"all but {name}" for name in names} if len(names) > 2 and model.sees_all else {}
+    views |= {view: [n for n in names if n != name] for name, view in others.items()}
     latents = {
         view: [embed(model, {name: x[name] for name in members}, generator) for x in (test.training, test.values)]
         for view, members in views.items()
@@ -52,4 +55,6 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
             for name in names:
                 transferred = share(probes["both"].predict(latents[name][1][kind]) == test.digits)
                 result.setdefault("both_to_single", {}).setdefault(name, {})[kind] = transferred
+        for name, view in others.items():
+            result.setdefault("others", {}).setdefault(name, {})[kind] = scores[view]
     return result

@@ -17,7 +17,7 @@ from torch import Tensor
 from mmvae.distributions import Family, Mixture
 from mmvae.evaluation.labelled import DigitTest
 from mmvae.evaluation.measured import mean
-from mmvae.model import Inputs, MultimodalVAE
+from mmvae.model import Inputs, MultimodalVAE, subsets
 
 PAIRS_AT_ONCE = {"cpu": 25, "cuda": 250}  # with some thousand samples of each
 
@@ -93,6 +93,7 @@ def likelihoods(model: MultimodalVAE, x: Inputs, samples: int, seed: int) -> dic
     joint, joint_scaled: log p(x_m, x_n), unscaled and with the training scaling, as in the paper's first column.
     from_both.<m>: log p(x_m), proposals from the joint posterior (second column); `equal_budget` as many samples in
     all as from_<n> has. from_<n>.<m>: log p(x_m), proposals given modality n alone (third and fourth columns).
+    subset.<m>_<n>: log p(x_m, x_n) of some of three or more modalities, from_both.
     conditional.<m>_given_<n>: log p(x_m | x_n) = log p(x_m, x_n) - log p(x_n), the latter from_both; of more than two
     modalities, given all others.
     synergy: log p(x_1, ..., x_M) against the sum of every log p(x_m), all from the samples of every proposal: the same
@@ -137,6 +138,8 @@ def _estimates(
         others = [name for name in names if name != m]
         given = values["joint"] - both.from_mixture(*others)
         values[f"conditional/{m}_given_{'_'.join(others)}"] = given
+    for some in subsets(names)[len(names) : -1]:
+        values[f"subset/{'_'.join(some)}"] = both.from_mixture(*some)
     values["synergy"] = every.joint() - sum(every.from_mixture(name) for name in names)
     return values
 

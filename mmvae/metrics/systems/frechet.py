@@ -38,7 +38,7 @@ def distances(model: MultimodalModel, test: DigitTest, networks: Mapping[str, nn
     given = {name: test.on_device(z) for name, z in latents(model, test.values, test.seed).items()}
     result: dict = {}
     for name, judge in networks.items():
-        if name not in model.modalities:
+        if name not in model.modalities or test.values[name].dim() != 4:
             continue
         real = seen(judge, test.values[name])
         if name in model.generates([]):

@@ -1,7 +1,8 @@
-"""A data set of three modalities, two of images and one of words, goes through every stage of the pipeline."""
+"""A data set of four modalities, two of images and two of words, goes through every stage of the pipeline."""
 
 import json
 import sys
+from itertools import combinations
 from types import ModuleType
 
 import numpy as np
@@ -30,10 +31,12 @@ from stages import (
     train_classifiers,
 )
 
-MODALITIES = {"a": "grey", "b": "colour", "c": "captions"}
+MODALITIES = {"a": "grey", "b": "colour", "c": "captions", "d": "text"}
 RUNS = ("mmvae", "mvae", "vae_a", "vae_c", "a_and_c")
 IMAGES = ("a", "b")
-OTHERS = {"a": "b_c", "b": "a_c", "c": "a_b"}
+JUDGED = ("a", "b", "d")
+OTHERS = {"a": "b_c_d", "b": "a_c_d", "c": "a_b_d", "d": "a_b_c"}
+SOME = {"_".join(some) for size in (2, 3) for some in combinations(MODALITIES, size)}
 
 
 def read_raw(_):
@@ -53,6 +56,7 @@ def write_params(folder):
     params["classifiers"]["toy"] = {"updates": 2}
     params["networks"]["toy"] = {"latents": 4, "grey": {"hidden": 16}, "colour": {"channels": 4}}
     params["networks"]["toy"]["captions"] = {"channels": 4, "embedding": SMALL["embedding"], "scaling": 1.0}
+    params["networks"]["toy"]["text"] = {"channels": 4, "scaling": 1.0}
     params["train"]["toy"] |= {"epochs": 2, "pairs_per_epoch": 32, "batch_size": 16}
     params["evaluate"]["toy"] = {"joint_samples": 20, "likelihood_samples": 6, "likelihood_pairs": 8}
     params["runs"]["own_objective"] = {"mvae": {"model": "mvae"}}
@@ -72,7 +76,7 @@ def project(tmp_path_factory):
         names = registry.names
         patch.setitem(sys.modules, toy.__name__, toy)
         patch.setattr(registry, "names", lambda folder: names(folder) + ["toy"] * (folder == "datasets"))
-        folder = tmp_path_factory.mktemp("three")
+        folder = tmp_path_factory.mktemp("four")
         patch.chdir(folder)
         patch.setattr(classifiers, "BATCH", 8)
         write_params(folder)
@@ -107,36 +111,38 @@ def of(metrics, prefix):
     return {key.removeprefix(prefix) for key in metrics if key.startswith(prefix)}
 
 
-def test_all_three_are_paired_by_their_digits(project):
+def test_all_are_paired_by_their_digits(project):
     prepared, pairs = read_arrays(project / "data/prepared/toy.npz"), read_arrays(project / "data/pairs/toy.npz")
     for split in ("train", "validation", "test"):
         digits = [prepared[f"{name}/{split}/labels"][pairs[f"{split}/{name}"]] for name in MODALITIES]
-        np.testing.assert_array_equal(digits[0], digits[1])
-        np.testing.assert_array_equal(digits[0], digits[2])
+        for others in digits[1:]:
+            np.testing.assert_array_equal(digits[0], others)
         assert set(digits[0]) == set(range(10))
 
 
 @pytest.mark.parametrize("run", ["mmvae", "mvae"])
-def test_every_metric_is_of_all_three(project, run):
+def test_every_metric_is_of_all(project, run):
     metrics = measured(project, run)
     for judge in ("strong", "lenet"):
         of_judge = of(metrics, f"coherence.{judge}.")
-        crosses = {f"cross.{one}_to_{image}" for one in MODALITIES for image in IMAGES if one != image}
-        single = {f"{kind}.{image}" for kind in ("reconstruction", "from_both", "from_others") for image in IMAGES}
-        entropies = {f"entropy.{image}" for image in IMAGES}
+        crosses = {f"cross.{one}_to_{other}" for one in MODALITIES for other in JUDGED if one != other}
+        single = {f"{kind}.{name}" for kind in ("reconstruction", "from_both", "from_others") for name in JUDGED}
+        entropies = {f"entropy.{name}" for name in JUDGED}
         assert of_judge == {"joint", "joint_by_chance"} | crosses | single | entropies
     latents = {f"{m}.{kind}" for m in MODALITIES for kind in ("samples", "means")}
-    assert of(metrics, "latent_accuracy.single.") == of(metrics, "latent_accuracy.both_to_single.") == latents
+    for views in ("single", "both_to_single", "others"):
+        assert of(metrics, f"latent_accuracy.{views}.") == latents
     likelihoods = {f"from_{one}.{other}" for one in MODALITIES for other in MODALITIES}
     likelihoods |= {f"{kind}.{m}" for kind in ("from_both", "from_both_equal_budget") for m in MODALITIES}
     likelihoods |= {f"conditional.{m}_given_{others}" for m, others in OTHERS.items()}
+    likelihoods |= {f"subset.{some}" for some in SOME}
     assert of(metrics, "likelihood.") == {"joint", "joint_scaled", "synergy"} | likelihoods
     assert all(np.isfinite(value) for value in metrics.values())
 
 
 def test_what_is_not_there_is_not_measured(project):
     words, both = measured(project, "vae_c"), measured(project, "a_and_c")
-    assert not of(words, "coherence."), "no classifier reads words"
+    assert not of(words, "coherence."), "no classifier reads captions"
     assert of(words, "likelihood.") == {"from_c.c"}
     judged = {"cross.c_to_a", "reconstruction.a", "from_both.a", "entropy.a"}
     assert of(both, "coherence.strong.") == judged, "one kind of image agrees with nothing"
@@ -149,8 +155,8 @@ def test_every_number_is_in_the_tables(project, capsys, monkeypatch):
         assert set(cells["latent_accuracy"][run]) == {*MODALITIES, "both"}
         assert set(cells["coherence"][run]) == {
             "joint",
-            *(f"{one}_to_{image}" for one in MODALITIES for image in IMAGES if one != image),
-            *(f"others_to_{image}" for image in IMAGES),
+            *(f"{one}_to_{other}" for one in MODALITIES for other in JUDGED if one != other),
+            *(f"others_to_{name}" for name in JUDGED),
         }
         assert set(cells["log_likelihood"][run]) == {
             *("joint", "synergy"),
@@ -164,7 +170,16 @@ def test_every_number_is_in_the_tables(project, capsys, monkeypatch):
     printed = capsys.readouterr().out
     for run in RUNS:
         assert f"| {run} " in printed
-    for column in ("c to a", "others to b", "c given a_b", "c from a", "both, tested on c", "strong, b"):
+    for column in (
+        "c to a",
+        "others to b",
+        "c given a_b_d",
+        "c from a",
+        "both, tested on c",
+        "strong, b",
+        "joint, a_c",
+        "all but d",
+    ):
         assert f"| {column} " in printed
     assert "nan" not in printed
 
@@ -185,7 +200,7 @@ def test_every_figure_is_there(project):
     assert drawn == {
         *("curves.png", "learning.png", "figure3_pairs.png"),
         *(f"figure4_{what}.png" for what in ("prior_means", "prior_samples", "cross")),
-        *(f"figure5/{what}.png" for what in ("divergences", "traversal_a", "traversal_b")),
+        *(f"figure5/{what}.png" for what in ("divergences", *(f"traversal_{name}" for name in JUDGED))),
     }
 
 
@@ -195,12 +210,14 @@ def test_figure_2_measures_modalities_of_any_kind(project, run, monkeypatch):
     evaluate_system.main()
     table = read_table(project / f"data/evaluations/toy/{run}_0.csv")
     metrics = dict(zip(table["metric"], table["value"], strict=True))
-    names = [name for name in MODALITIES if run == "mmvae" or name != "b"]
+    names = [name for name in MODALITIES if run == "mmvae" or name in "ac"]
     images = [name for name in IMAGES if name in names]
     ways = {f"{one}_to_{other}" for one in names for other in names if one != other}
     assert of(metrics, "transfer.") == ways | set(names)
-    assert of(metrics, "means.") == {way for way in ways if way[-1] in images}
+    assert of(metrics, "means.") == {way for way in ways if way[-1] in JUDGED}
     assert of(metrics, "cross_error.") == {f"{one}_to_{image}" for one in names for image in images}
-    assert of(metrics, "synergy.") == {f"probe.{name}" for name in names} | {f"image.{name}" for name in images}
+    assert of(metrics, "synergy.") == {f"probe.{name}" for name in names} | {
+        f"image.{name}" for name in JUDGED if name in names
+    }
     assert of(metrics, "frechet.prior.") == of(metrics, "style.brightness.") == set(images)
     assert all(np.isfinite(value) for value in metrics.values())
