@@ -40,6 +40,7 @@ class MixtureElbo(SampledElbo):
     """The mean over the experts of E[log p(x | z)] - beta KL(expert || prior), which bounds the mixture's ELBO."""
 
     beta: float
+    takes_incomplete = True
 
     def divergence(self, model: MultimodalVAE, posterior: Mixture) -> Tensor:
         """What beta weighs: (B,), nats."""

@@ -6,7 +6,7 @@ CUDA graph and repeated.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -20,7 +20,9 @@ Noise = list[tuple[tuple[str, ...], Tensor]]  # subsets of the modalities, each 
 
 
 class Loss(Protocol):
-    """How one kind of model is trained."""
+    """How one kind of model is trained. takes_incomplete: on any modalities alone, too, if pairs lack the others."""
+
+    takes_incomplete: ClassVar[bool]
 
     def noise(self, model: MultimodalModel, batch: int, generator: torch.Generator) -> Noise:
         """Standard noise for the posterior given each subset of modalities that the loss looks at."""
@@ -39,6 +41,8 @@ class Loss(Protocol):
 
 class PlainLoss(ABC):
     """A loss without annealing, whose bound on held-out pairs is as in training."""
+
+    takes_incomplete: ClassVar[bool] = False
 
     @abstractmethod
     def noise(self, model: MultimodalModel, batch: int, generator: torch.Generator) -> Noise:

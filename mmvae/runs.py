@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from mmvae import registry
+from mmvae.data.missing import Missing
 from mmvae.params import ParamsError, Section, check, naming, whole
 
 CAPTIONS = "captions"
@@ -21,11 +22,18 @@ RESERVED = ("classifiers", *COMPOSED)  # whose numbers are written beside the ru
 Particles = whole(1, 1000)
 
 
+class Replaced(Section):
+    """What a run may replace of its data."""
+
+    missing: Any = None
+    incomplete: Any = None
+
+
 class Entry(Section):
     """What a run is: its model, and what differs from the parameters of its data set. Other keys are the model's own.
 
-    kinds: of the modalities that it sees; all by default. objective, particles (K): instead of the shared ones. train,
-    networks: replace single parameters.
+    kinds: of the modalities that it sees; all by default. objective, particles (K): instead of the shared ones. data,
+    train, networks: replace single parameters; of `data`, what is missing.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -33,6 +41,7 @@ class Entry(Section):
     kinds: list[str] | None = None
     objective: str | None = None
     particles: Particles | None = None
+    data: Replaced = Field(default_factory=lambda: Replaced())
     train: dict[str, Any] = Field(default_factory=dict)
     networks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -68,6 +77,11 @@ class Run:
     def particles(self, params: dict) -> int | None:
         """K of each expert: the run's own or, with the shared objective, the data set's."""
         return self.entry.particles or (params["particles"][self.data_set] if self.shared else None)
+
+    def missing(self, params: dict) -> Missing:
+        """Which modalities its training pairs lack: as in the data set, and what the run replaces."""
+        of_set = params["data"][self.data_set] | self.entry.data.model_dump(exclude_none=True)
+        return check(Missing, {key: value for key, value in of_set.items() if key in Missing.model_fields}, "data")
 
     def train(self, params: dict) -> dict:
         """How long and how fast: the data set's budget, the optimiser's parameters, and what the run replaces."""

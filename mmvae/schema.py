@@ -21,7 +21,7 @@ from mmvae.model import Latents
 from mmvae.objectives import OBJECTIVES
 from mmvae.params import ParamsError, Section, Seed, naming, several, whole
 from mmvae.training.loop import Budget, Length, Optimiser
-from mmvae.training.run import phases_of
+from mmvae.training.run import check_missing, phases_of
 
 PARTICLES_AT_ONCE = 1_000_000  # of a batch, from each expert: more fit into no memory of today
 OF_SETS: dict[str, dict[str, type[Section] | None]] = {  # family of data sets -> section -> its class
@@ -161,6 +161,7 @@ def _check_run(run: runs.Run, content: dict) -> None:
         raise ParamsError(f"{at} is {particles}: at most {most}, because train's batch_size is {budget.batch_size}")
     registry.find("models", run.entry.model).MODEL.check(run.entry.model, run.kinds, run.entry.options)
     phases = phases_of(run, content, torch.device("cpu"))
+    check_missing(run, content, phases)
     if any(phase.labelled for phase in phases) and registry.find("datasets", run.data_set).FAMILY != "digits":
         raise ParamsError(f"{run.entry.model} learns digits, which {run.data_set} has none of")
 

@@ -14,7 +14,7 @@ from mmvae.runs import Run
 from mmvae.systems import Figure2
 from mmvae.training.device import find_device
 from mmvae.training.loop import Budget, train
-from mmvae.training.run import model_config, phases_of, splits
+from mmvae.training.run import model_config, phases_of, splits, with_missing
 from stages import arguments, run
 
 
@@ -22,6 +22,7 @@ def trained_run(one: Run, content: dict, pairs: LabelledPairs, seed: int) -> mod
     """The run's model, trained from this seed, in memory alone."""
     stretches = phases_of(one, content, pairs.device)
     training, validation = splits(pairs, one, stretches)
+    training, stretches = with_missing(one, content, training, stretches)
     budget = params.check(Budget, one.train(content), f"train.{one.data_set}")
     torch.manual_seed(seed)
     made = model.build(model_config(one, content, pairs)).to(pairs.device)

@@ -196,10 +196,19 @@ def test_a_batch_is_the_sum_of_its_pairs(objective, bound):
 
 
 def test_mvae_sums_the_terms_of_its_subsets(generator):
-    assert mvae.subsets(["a", "b"], 1, generator) == [["a", "b"], ["a"], ["b"]]
-    terms = mvae.subsets(["a", "b", "c"], 2, generator)
-    assert terms[:4] == [["a", "b", "c"], ["a"], ["b"], ["c"]]
-    assert [len(term) for term in terms[4:]] == [2, 2]
+    def terms(names, **chosen):
+        return mvae.SubsampledElbo(0.4, **chosen).terms(names, generator)
+
+    assert terms("ab") == [("a", "b"), ("a",), ("b",)]
+    assert terms("a") == [("a",)]
+    assert terms("abc", random=2)[:4] == [("a", "b", "c"), ("a",), ("b",), ("c",)]
+    assert [len(term) for term in terms("abc", random=2)[4:]] == [2, 2]
+    assert terms("ab", single=False, random=0) == [("a", "b")]
+    assert terms("ab", joint=False, random=0) == [("a",), ("b",)]
+    drawn = [term for _ in range(300) for term in terms("ab", joint=False, single=False)]
+    assert len(drawn) == 300
+    for subset in (("a",), ("b",), ("a", "b")):
+        assert drawn.count(subset) == pytest.approx(100, abs=30)
 
 
 def test_annealing_scales_the_kl_only():

@@ -91,7 +91,10 @@ def test_every_number_has_both_ends(path):
     ("changes", "message"),
     [
         ({"objective": "drge"}, "objective is 'drge': it should be 'elbo', 'iwae', 'stl_iwae', 'dreg_iwae', "),
-        ({"digit_sets": ["digitz"]}, "digit_sets.digitz: 'digitz' is no data set; known: birds, cub, digits, mnist_"),
+        (
+            {"digit_sets": ["digitz"]},
+            "digit_sets.digitz: 'digitz' is no data set; known: birds, cub, digits, digits_text, mnist_",
+        ),
         ({"digit_sets": ["birds"]}, "digit_sets.birds: a set of captions is in caption_sets"),
         ({"digit_sets": "digits"}, "digit_sets is 'digits': it should be a valid list"),
         ({"train.digitz": {}}, "train.digitz: 'digitz' is no data set"),
@@ -144,7 +147,7 @@ def test_values_that_just_go_together():
         ({MMVAE: None}, f"{MMVAE}: params.yaml is None"),
         (
             {f"{MMVAE}.bund": "tight"},
-            f"{MMVAE} on digits: bund is 'tight': there is no such key; known: bound; a new one is declared in",
+            f"{MMVAE} on digits: bund is 'tight': there is no such key; known: bound, free_scales, fixed_prior; a ",
         ),
         ({f"{MMVAE}.kinds": ["gray"]}, f"{MMVAE}: kinds is ['gray']: it should be one or more of grey, colour"),
         ({f"{MMVAE}.kinds": []}, f"{MMVAE}: kinds is []: it should be"),

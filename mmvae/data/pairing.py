@@ -6,14 +6,15 @@ from typing import Self
 import numpy as np
 from pydantic import model_validator
 
+from mmvae.data.missing import Missing
 from mmvae.files import DataError
-from mmvae.params import Section, Seed, real, whole
+from mmvae.params import Seed, real, whole
 
 SPLITS = ("train", "validation", "test")
 GAP = 10  # images left out between two blocks: neighbours may come from one photograph or one writer
 
 
-class PairingSettings(Section):
+class PairingSettings(Missing):
     """images_per_digit: at most, of each modality. pairings: different partners that each image meets."""
 
     images_per_digit: whole(1, 100_000)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 Arrays = dict[str, np.ndarray]  # by modality
-DIGITS = "digits"  # what the labels of a batch are called, beside its modalities: (B,)
+# What else a batch may have, beside its modalities.
+DIGITS = "digits"  # labels (B,)
+PRESENT = "present"  # (B, M), one where the modality is there
 
 
 class Pairs:
@@ -30,6 +32,13 @@ class Pairs:
         some = copy(self)
         some.index = {name: index[torch.from_numpy(pairs).to(index.device)] for name, index in self.index.items()}
         return some
+
+    def beside(self, name: str, values: np.ndarray) -> Self:
+        """The same pairs with a value of each, (pairs, ...), beside their modalities."""
+        more = Pairs({name: values}, device=next(iter(self.index.values())).device)
+        both = copy(self)
+        both.arrays, both.index = self.arrays | more.arrays, self.index | more.index
+        return both
 
     def batch(self, pairs: Tensor | slice) -> dict[str, Tensor]:
         """The given pairs: pixels in [0, 1] (B, C, H, W), features (B, F) or words (B, T) of each modality."""

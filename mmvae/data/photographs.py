@@ -5,14 +5,15 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
+from mmvae.data.missing import Missing
 from mmvae.files import DataError
-from mmvae.params import Section, real
+from mmvae.params import real
 
 SPLITS = ("train", "validation", "test")
 SIZE = 64  # pixels, of the raw-image variant
 
 
-class PhotographSettings(Section):
+class PhotographSettings(Missing):
     """validation_share: of the training photographs."""
 
     validation_share: real(0.01, 0.5)

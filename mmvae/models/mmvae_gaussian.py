@@ -3,4 +3,4 @@
 from mmvae.model import GaussianVAE
 from mmvae.models import mmvae
 
-MODEL, Options, phases = GaussianVAE, mmvae.Options, mmvae.phases
+MODEL, Options, phases = GaussianVAE, mmvae.Bound, mmvae.phases

@@ -2,26 +2,39 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
 from mmvae import objectives
 from mmvae.distributions import Family, Mixture, normal_from_log_variance, product_of_experts
 from mmvae.losses import Noise, Phase, Setting
-from mmvae.model import GaussianVAE, Inputs, ModelConfig, MultimodalVAE
+from mmvae.model import GaussianVAE, Inputs, ModelConfig, MultimodalVAE, subsets
 from mmvae.objectives import Estimate
-from mmvae.params import Section, check, real
+from mmvae.params import Section, check, real, whole
 
 POSTERIOR_VARIANCE_MINIMUM = 1e-8  # as its authors released it
 
 
 class Options(Section):
-    """posterior: a product of experts, or their mixture. annealing_share: of training, while the KL's weight rises."""
+    """posterior: a product of experts, or their mixture. annealing_share: of training, while the KL's weight rises.
+    joint, single, random: the ELBOs that are added up, given all modalities, each alone, and so many subsets drawn at
+    each step from the others.
+    """
 
     posterior: Literal["poe", "moe"] = "poe"
     annealing_share: real(0, 1) = 0.4
+    joint: bool = True
+    single: bool = True
+    random: whole(0, 100) = 1
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not (self.joint or self.single or self.random):
+            raise ValueError("random must be 1 or more, because neither joint nor single is true")
+        return self
 
 
 class MVAE(GaussianVAE):
@@ -51,10 +64,23 @@ class SubsampledElbo:
     """MVAE's objective: its KL is annealed from 0 to 1 over the first `annealing_share` of training."""
 
     annealing_share: float
+    joint: bool = True
+    single: bool = True
+    random: int = 1
+    takes_incomplete = True
+
+    def terms(self, names: Sequence[str], generator: torch.Generator) -> list[tuple[str, ...]]:
+        """The subsets of modalities whose ELBOs are added up in one step, all of them first."""
+        certain = [tuple(names)] * self.joint + [(name,) for name in names] * self.single
+        chosen = list(dict.fromkeys(certain))
+        others = [some for some in subsets(names) if some not in chosen]
+        for _ in range(self.random if others else 0):
+            chosen.append(others[int(torch.randint(len(others), (), generator=generator, device=generator.device))])
+        return chosen
 
     def noise(self, model: MultimodalVAE, batch: int, generator: torch.Generator) -> Noise:
-        chosen = subsets(list(model.modalities), 1, generator)
-        return [(tuple(names), model.noise(names, 1, batch, generator)) for names in chosen]
+        chosen = self.terms(list(model.modalities), generator)
+        return [(names, model.noise(names, 1, batch, generator)) for names in chosen]
 
     def annealing(self, progress: float) -> float:
         return min(1.0, progress / self.annealing_share) if self.annealing_share > 0 else 1.0
@@ -68,23 +94,14 @@ class SubsampledElbo:
         return self(model, x, noise, torch.ones_like(log_weights[0, 0, 0])).bound
 
 
-def subsets(names: list[str], extra: int, generator: torch.Generator) -> list[list[str]]:
-    """The terms of MVAE's sub-sampled objective: all modalities, each alone and, for M > 2, `extra` random subsets."""
-    chosen = [list(names), *([name] for name in names)]
-    for _ in range(extra if len(names) > 2 else 0):
-        size = int(torch.randint(2, len(names), (), generator=generator, device=generator.device))
-        order = torch.randperm(len(names), generator=generator, device=generator.device)[:size].sort().values
-        chosen.append([names[i] for i in order])
-    return chosen
-
-
 def subsampled_elbo(
     model: MultimodalVAE, x: Inputs, noise: list[tuple[list[str], Tensor]], annealing: Tensor
 ) -> Estimate:
     """MVAE's training objective (Wu and Goodman 2018, section 2.2): the sum of the ELBOs of sub-sampled modalities.
 
-    `noise`: the subsets, all modalities first, with standard noise (M, 1, B, D) for the posterior given each;
-    `annealing` multiplies the KL in the surrogate. The reported bound is the un-annealed ELBO of all modalities.
+    `noise`: the subsets, with standard noise (M, 1, B, D) for the posterior given each; `annealing` multiplies the KL
+    in the surrogate. The reported bound is the un-annealed ELBO of the first subset, which is all modalities if they
+    are among the terms.
 
     KLs are in closed form and averaged over experts, which bounds a mixture's from above. A modality's decoder sees
     the particles of all subsets in one call, so that batch normalisation sees all of them together.
@@ -95,6 +112,8 @@ def subsampled_elbo(
     likelihoods: list[Tensor | float] = [0.0] * len(noise)
     for name, value in x.items():
         terms = [i for i, (names, _) in enumerate(noise) if name in names]
+        if not terms:
+            continue
         rows = torch.cat([drawn[i].flatten(0, 1) for i in terms])
         scores = model.modalities[name].log_likelihood(rows, objectives.repeated(value, len(rows) // len(value)))
         counts = [drawn[i].shape[:2].numel() for i in terms]
@@ -107,4 +126,4 @@ def subsampled_elbo(
 
 def phases(options: Options, _: Setting) -> list[Phase]:
     """One phase, whatever the shared objective."""
-    return [Phase(SubsampledElbo(options.annealing_share))]
+    return [Phase(SubsampledElbo(options.annealing_share, options.joint, options.single, options.random))]

@@ -10,12 +10,13 @@ import torch
 
 from mmvae import model
 from mmvae.closure import code_hash
-from mmvae.data.pairs import Pairs
+from mmvae.data.pairs import PRESENT, Pairs
 from mmvae.data.prepared import CaptionedPairs, LabelledPairs, prepared
 from mmvae.files import atomic, write_csv
+from mmvae.incomplete import Incomplete, lacking
 from mmvae.losses import Phase, Setting, phases
 from mmvae.model import ModelConfig
-from mmvae.params import check
+from mmvae.params import ParamsError, check
 from mmvae.runs import Run
 from mmvae.training.checkpoints import Checkpoint, doublings
 from mmvae.training.device import find_device
@@ -41,10 +42,35 @@ def phases_of(run: Run, params: dict, device: torch.device) -> list[Phase]:
 
 
 def splits(pairs: LabelledPairs | CaptionedPairs, run: Run, phases: list[Phase]) -> tuple[Pairs, Pairs]:
-    """The run's training and validation pairs, with labels if a phase looks at them."""
+    """The run's training and validation pairs, with labels if a phase looks at them; no modality is missing."""
     labelled = any(phase.labelled for phase in phases)
     training, validation = (pairs.split(s, tuple(run.kinds), labelled=labelled) for s in ("train", "validation"))
     return training, validation
+
+
+def with_missing(run: Run, params: dict, training: Pairs, phases: list[Phase]) -> tuple[Pairs, list[Phase]]:
+    """What a run is trained on, and how, where pairs lack modalities that it sees.
+
+    Raises:
+        ParamsError: a loss needs whole pairs.
+        DataError: no pair is whole, and others are dropped.
+    """
+    check_missing(run, params, phases)
+    left = lacking(training, len(run.kinds), run.missing(params))
+    if PRESENT in left.arrays:
+        phases = [replace(phase, loss=Incomplete(phase.loss, tuple(run.kinds))) for phase in phases]
+    return left, phases
+
+
+def check_missing(run: Run, params: dict, phases: list[Phase]) -> None:
+    """May the run be trained so on pairs that lack modalities, if some do? Raises as `with_missing` does."""
+    settings = run.missing(params)
+    some = settings.missing and settings.incomplete == "kept" and len(run.kinds) > 1
+    if some and not all(phase.loss.takes_incomplete for phase in phases):
+        raise ParamsError(
+            f"{run.entry.model} is trained on whole pairs only, and some would lack a modality: set `incomplete` to "
+            "dropped, or `missing` to 0, under data of the run or of the data set"
+        )
 
 
 def train_run(run: Run, params: dict, seed: int) -> None:
@@ -57,11 +83,12 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     pairs = prepared(run.data_set, device)
     config, stretches = model_config(run, params, pairs), phases_of(run, params, device)
     training, validation = splits(pairs, run, stretches)
+    training, stretches = with_missing(run, params, training, stretches)
     budget = check(Budget, run.train(params), f"train.{run.data_set}")
     # Where no share of the whole training matters, a longer run begins as a shorter one.
     beginning = budget.model_copy(update={"epochs": 0}) if extendable(stretches) else budget
     machine = [device.type, torch.get_num_threads(), torch.__version__]
-    key = _key(run, [config, stretches, beginning, seed, *machine, pairs.digest()])
+    key = _key(run, [config, stretches, run.missing(params), beginning, seed, *machine, pairs.digest()])
     memory = CHECKPOINTS / f"{run.data_set}_{run.name}_{seed}_{key}"
     checkpoint = Checkpoint(Path(f"{memory}_{budget.epochs}.safetensors"))
     if isinstance(pairs, LabelledPairs):

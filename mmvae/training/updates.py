@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmvae.data.pairs import Pairs
+from mmvae.data.pairs import PRESENT, Pairs
 from mmvae.losses import Loss, Noise
 from mmvae.model import MultimodalModel
 
@@ -182,7 +182,8 @@ def updater(
 ) -> Callable[[Tensor, Noise, Tensor], Tensor]:
     """What updates a model under one loss, captured on a GPU. Each phase has its own, and with it its own graphs."""
     update = Update(model, loss, optimiser, data)
-    return GraphedUpdate(update) if next(model.parameters()).is_cuda else update
+    one_shape = PRESENT not in data.arrays  # else every batch is divided in another way
+    return GraphedUpdate(update) if next(model.parameters()).is_cuda and one_shape else update
 
 
 def _distance(a: State, b: State, names: list[str]) -> float:
