@@ -10,7 +10,7 @@ ifneq (,$(findstring :,$(CURDIR)))
 $(error No virtual environment works in a folder with a colon in its path: $(CURDIR). Rename or move the folder)
 endif
 
-.PHONY: repro test quick lint paper figure2 tuning clean
+.PHONY: repro test quick lint paper figure2 tuning ablations clean
 
 repro: .venv/installed ## the whole pipeline, by default on embedded data
 	$(IN) fanout $(JOBS)
@@ -40,6 +40,9 @@ figure2: .venv/installed ## every system of the paper's Figure 2, on the embedde
 
 tuning: .venv/installed ## the values that Figure 2's systems were tuned among
 	cd studies/figure2 && ../../$(IN) fanout $(JOBS) tuning
+
+ablations: .venv/installed ## what reviewers and users asked: missing and further modalities, K, scales, families
+	cd studies/ablations && ../../$(IN) fanout $(JOBS)
 
 clean: ## remove the data, models and checkpoints; the cache and the results in git stay
 	rm -rf data models .checkpoints
