@@ -22,12 +22,13 @@ def modules(content: dict) -> dict[str, list[str]]:
     """File under code/ -> the modules that it covers, with all that they import."""
     found = {"check_params.txt": ["stages.check_params"]}
     for data_set in (*content["digit_sets"], *content["caption_sets"]):
-        metrics = f"metrics.{registry.find('datasets', data_set).FAMILY}"
+        data = registry.find("datasets", data_set)
+        metrics = f"metrics.{data.FAMILY}"
         measured = {"evaluate": [metrics], "evaluate_captions": [metrics], "evaluate_system": [metrics, SYSTEMS]}
         for stage in sorted(path.stem for path in STAGES.glob("[!_]*.py")):
             named = [f"mmvae.{folder}.{name}" for folder in measured.get(stage, []) for name in registry.names(folder)]
-            if stage == "figure_pairs":
-                named += [f"mmvae.kinds.{kind}" for kind in registry.find("datasets", data_set).MODALITIES.values()]
+            if stage == "figure_pairs" and data.FAMILY == "digits":
+                named += [f"mmvae.kinds.{kind}" for kind in data.MODALITIES.values()]
             if stage in EXTRACTING and data_set in content["features"]:
                 named.append(f"mmvae.extractors.{content['features'][data_set]['network']}")
             found[f"{data_set}/{stage}.txt"] = [f"stages.{stage}", f"mmvae.datasets.{data_set}", *named]

@@ -10,13 +10,12 @@ from tiny import ENVIRONMENT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_RUN = {  # a pattern of whole commands -> why they are not run here
-    r"make (repro|test|figure2|tuning|ablations)( JOBS=4)?": "minutes: the whole pipeline, every test, every system",
+    r"make (repro|test|figure2|tuning)( JOBS=4)?": "minutes: the whole pipeline, every test, every system",
     r"cd studies/figure2 && .*": "hours on real digits",
     r"python -m fanout -S .*": "minutes; test_fanout.py compares experiments with those of DVC",
     r"python -m fanout .*--on .*|.venv/bin/ray .*|pytest tests/test_clusters.py": "needs a cluster, or its packages",
     r"pip install .*": "needs a package index",
     r"dvc exp run -S objective=dreg_iwae": "minutes; its stages are compared with a dry run",
-    r"dvc exp run -S ('digit_sets=.*'|data.*)": "minutes; test_many_modalities.py and test_incomplete.py do the same",
     r"cd studies/estimators/measure && .*": "hours on real digits",
     r"python -m benchmarks\..*": "measures the machine for minutes",
     r"ssh .*|dvc remote .*(ssh:|keyfile).*": "needs an SSH server",

@@ -22,7 +22,7 @@ from mmvae.training.phases import schedule
 
 LARGEST_T = 4.5  # of anything that is right
 DRAWS = 20_000
-BATCH, PARTICLES, LATENTS = 4, 3, 10
+BATCH, PARTICLES, LATENTS = 4, 3, 15
 KINDS, MODELS = registry.names("kinds"), registry.names("models")
 SETS = [
     {"grey": "grey"},

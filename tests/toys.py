@@ -17,6 +17,7 @@ from mmvae.model import ModelConfig, MultimodalVAE, build
 KINDS = {"a": "grey", "b": "colour"}
 WORDS = [*SPECIALS, *"abcdefghijklmnopq"]
 SMALL = {"hidden": 16, "channels": 4, "embedding": 32, "length": 7, "vocabulary": len(WORDS)}
+WIDER = {"text": {"channels": 16}}  # of four channels, all units of a layer may be dead
 
 
 def toy_values(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -52,7 +53,10 @@ def toy_config(model: str = "mmvae", kinds: dict[str, str] = KINDS, latents: int
         known = registry.find(folder, name).Options.model_fields
         return {option: value for option, value in among.items() if option in known}
 
-    networks = {kind: chosen("kinds", kind, SMALL | choices | choices.get(kind, {})) for kind in kinds.values()}
+    networks = {
+        kind: chosen("kinds", kind, SMALL | WIDER.get(kind, {}) | choices | choices.get(kind, {}))
+        for kind in kinds.values()
+    }
     return ModelConfig(model, kinds, latents, networks, chosen("models", model, choices))
 
 

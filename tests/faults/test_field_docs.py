@@ -105,7 +105,7 @@ EXTENSIONS = {  # what was written -> files and changes of files, and the line t
     ),
     "a parameter": (
         [("params.yaml", "    pairings: 20", "    partners: 3\n    pairings: 20")],
-        "data.digits.partners is 3: .*known: images_per_digit, .*declared in mmvae/data/pairing.py, PairingSettings",
+        "data.digits.partners is 3: .*known: .*images_per_digit, .*declared in mmvae/data/pairing.py, PairingSettings",
     ),
     "a section": (
         [("params.yaml", "optimiser:\n", "surprise: 3\noptimiser:\n")],
