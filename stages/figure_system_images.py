@@ -10,7 +10,7 @@ from mmvae.figures.grids import grids, save
 from stages import arguments, run
 
 SHOWN = 8
-COLOURS = 32
+COLOURS = 16
 
 
 def main() -> None:
