@@ -2,6 +2,8 @@
 
 import copy
 import re
+import subprocess
+import zlib
 
 import pytest
 import yaml
@@ -244,3 +246,12 @@ def test_the_committed_results_are_of_the_committed_parameters():
             for part in key.split("."):
                 committed = committed[part]
             assert value == committed, f"{name}: {key}"
+
+
+def test_new_results_add_less_than_a_megabyte_to_git():
+    """All that the pipelines write into git, as git compresses it, if every byte of it is another."""
+    lists = ["dvc.lock", "metrics", "plots"]
+    where = [f"{folder}{name}" for folder in ("", "studies/figure2/", "studies/ablations/") for name in lists]
+    names = subprocess.run(["git", "ls-files", *where], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert len(names.split()) > 20
+    assert sum(len(zlib.compress((ROOT / name).read_bytes())) for name in names.split()) < 1_000_000
