@@ -1,4 +1,4 @@
-"""Questions that runs of one study answer: `python -m mmvae.questions SET` prints their tables as Markdown."""
+"""Questions that runs of one study answer: `python -m mmvae.questions` prints their tables as Markdown."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ import pandas as pd
 
 from mmvae import params
 from mmvae.files import FileError, read_table
-from mmvae.params import ParamsError, Section, naming
+from mmvae.params import ParamsError, Section
 from mmvae.tables import RATES, Table
 
 SHARES = Table(
@@ -39,10 +39,9 @@ def load(content: dict) -> list[Question]:
     """The section `questions` of params.yaml.
 
     Raises:
-        ParamsError: it is missing or not allowed.
+        ParamsError: a question is not allowed.
     """
-    asked = content.get("questions", {})
-    return [params.section(Question, content, f"questions.{name}") for name in asked]
+    return [params.section(Question, content, f"questions.{name}") for name in content.get("questions", {})]
 
 
 def rows(question: Question, every: pd.DataFrame) -> pd.DataFrame:
@@ -66,9 +65,9 @@ def markdown(question: Question, every: pd.DataFrame) -> str:
 
 def main() -> None:
     try:
-        content, name = params.load(), sys.argv[1]
-        every = read_table(Path(f"metrics/{name}.csv"))
-        with naming("questions"):
+        content = params.load()
+        for name in sys.argv[1:] or content["digit_sets"]:
+            every = read_table(Path(f"metrics/{name}.csv"))
             print("\n\n".join(markdown(question, every) for question in load(content)))
     except (FileError, ParamsError) as error:
         sys.exit(f"{error}")

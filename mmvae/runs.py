@@ -41,7 +41,7 @@ class Entry(Section):
     kinds: list[str] | None = None
     objective: str | None = None
     particles: Particles | None = None
-    data: Replaced = Field(default_factory=lambda: Replaced())
+    data: Replaced = Field(default_factory=Replaced)
     train: dict[str, Any] = Field(default_factory=dict)
     networks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
