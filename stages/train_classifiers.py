@@ -21,10 +21,10 @@ def main() -> None:
         training, labels = (prepared[f"{modality}/train/{key}"] for key in ("values", "labels"))
         test, test_labels = (prepared[f"{modality}/test/{key}"] for key in ("values", "labels"))
         for kind in classifiers.KINDS:
-            model = classifiers.train(kind, training, labels, settings.updates, SEED, device)
+            model = classifiers.train(kind, training, labels, settings, SEED, device)
             judges.setdefault(kind, {})[modality] = model
             accuracies.setdefault(kind, {})[modality] = classifiers.accuracy(model, test, test_labels, device)
-    classifiers.save(f"models/{name}/classifiers.safetensors", judges)
+    classifiers.save(f"models/{name}/classifiers.safetensors", judges, settings.channels)
     write_table(f"data/evaluations/{name}/classifiers_{SEED}.csv", table({"accuracy": accuracies}))
 
 

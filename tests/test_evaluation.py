@@ -247,10 +247,11 @@ def test_classifiers_learn_and_come_back_the_same(tmp_path, monkeypatch):
     labels = np.arange(400, dtype=np.uint8) % 10
     grey = np.broadcast_to((labels * 25)[:, None, None, None], (400, 1, 28, 28)).astype(np.uint8)
     device = torch.device("cpu")
-    judges = {kind: {"a": classifiers.train(kind, grey, labels, 60, 0, device)} for kind in classifiers.KINDS}
+    settings = classifiers.ClassifierSettings(updates=60, channels=8)
+    judges = {kind: {"a": classifiers.train(kind, grey, labels, settings, 0, device)} for kind in classifiers.KINDS}
     assert classifiers.accuracy(judges["strong"]["a"], grey, labels, device).value > 0.5
     path = tmp_path / "classifiers.safetensors"
-    classifiers.save(path, judges)
+    classifiers.save(path, judges, 8)
     loaded = classifiers.load(path, {"a": "grey"}, device)
     x = torch.rand(20, 1, 28, 28)
     for kind in judges:

@@ -59,7 +59,7 @@ def test_a_page_makes_of_codes_and_images_what_torch_makes(name):
 
 
 def test_batch_normalisation_and_pooling():
-    model = classifiers.build("strong", (3, 32, 32)).requires_grad_(False)
+    model = classifiers.build("strong", (3, 32, 32), 8).requires_grad_(False)
     model(torch.rand(64, 3, 32, 32))  # in training: moves the statistics
     x, constants = torch.rand(1, 3, 32, 32), graph.Constants()
     network = graph.steps(explore.Map(model.eval(), lambda x: (model(x).softmax(-1),)), (3, 32, 32), constants)
@@ -84,7 +84,7 @@ def test_every_operation_is_in_both_files():
 def folder(tmp_path_factory) -> Path:
     """Noise, untrained models and classifiers."""
     made = write_digit_noise(tmp_path_factory.mktemp("explorer"))
-    classifiers.save(made / "models/digits/classifiers.safetensors", untrained_classifiers("digits"))
+    classifiers.save(made / "models/digits/classifiers.safetensors", untrained_classifiers("digits"), 8)
     for run in ("mmvae", "mvae"):
         save(made / f"models/digits/{run}/0.safetensors", toy_model(run, DIGITS))
     save(made / "models/digits/vae_plates/0.safetensors", toy_model("vae", {"plates": "colour"}, latents=1))

@@ -28,7 +28,7 @@ def test_features_are_the_pooled_layer_of_torchvision_s_network(layer):
     network = resnet101.untrained(Config(layer, "released", 32), 3)
     torch.manual_seed(3)
     whole = torchvision.models.resnet101(weights=None).eval()
-    x, seen = torch.rand(2, 3, 32, 32), []
+    x, seen = torch.rand(2, 3, 32, 32).contiguous(memory_format=torch.channels_last), []
     getattr(whole, layer).register_forward_hook(lambda *args: seen.append(args[-1].mean((2, 3))))
     with torch.no_grad():
         whole(x)

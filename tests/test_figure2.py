@@ -54,7 +54,7 @@ def folder(tmp_path_factory):
 def test_from_weights_to_the_figure(folder, monkeypatch):
     monkeypatch.chdir(folder)
     content = params.load()
-    classifiers.save("models/digits/classifiers.safetensors", untrained_classifiers("digits"))
+    classifiers.save("models/digits/classifiers.safetensors", untrained_classifiers("digits"), 8)
     for name, run in runs.of_set(content, "digits").items():
         train_run(run, content, 0)
         call(monkeypatch, evaluate_system, set="digits", run=name, seed=0)

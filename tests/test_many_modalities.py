@@ -53,7 +53,7 @@ def write_params(folder):
         params[section]["toy"] = params[section].pop("digits")
     params["digit_sets"] = ["toy"]
     params["data"]["toy"] |= {"pairings": 2, "validation_share": 0.3}
-    params["classifiers"]["toy"] = {"updates": 2}
+    params["classifiers"]["toy"] = {"updates": 2, "channels": 4}
     params["networks"]["toy"] = {"latents": 4, "grey": {"hidden": 16}, "colour": {"channels": 4}}
     params["networks"]["toy"]["captions"] = {"channels": 4, "embedding": SMALL["embedding"], "scaling": 1.0}
     params["networks"]["toy"]["text"] = {"channels": 4, "scaling": 1.0}

@@ -67,9 +67,9 @@ def toy_model(*given, **choices) -> MultimodalVAE:
 
 
 def untrained_classifiers(digit_set: str) -> classifiers.Judges:
-    """Of each kind of classifier, one for each modality of images."""
+    """Of each kind of classifier, one for each modality of images, 8 channels wide."""
     shapes = classifiers.images(registry.find("datasets", digit_set).MODALITIES).items()
-    return {kind: {name: classifiers.build(kind, shape) for name, shape in shapes} for kind in classifiers.KINDS}
+    return {kind: {name: classifiers.build(kind, shape, 8) for name, shape in shapes} for kind in classifiers.KINDS}
 
 
 def write_digit_noise(folder: Path, **training) -> Path:

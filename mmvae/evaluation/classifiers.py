@@ -3,6 +3,7 @@
 Their own accuracy caps the coherence they can report, so it is measured on test images and kept beside every table.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,16 @@ from tqdm import tqdm
 
 from mmvae import registry
 from mmvae.evaluation.measured import Measured, share
-from mmvae.files import check_fit, read_weights, write_weights
+from mmvae.files import AGAIN, FileError, check_fit, read_weights, write_weights
 from mmvae.params import Section, whole
 from mmvae.training.batches import shuffled_batches
 
 
 class ClassifierSettings(Section):
-    """updates: of BATCH images, for each classifier."""
+    """updates: of BATCH images, for each classifier. channels: of the strong one's first stage."""
 
     updates: whole(1, 1_000_000)
+    channels: whole(1, 256)
 
 
 LENET, STRONG = "lenet", "strong"
@@ -49,18 +51,18 @@ class LeNet(nn.Module):
 
 
 class Strong(nn.Module):
-    """Three stages of two 3x3 convolutions with batch normalisation, 32, 64 and 128 channels wide."""
+    """Three stages of two 3x3 convolutions with batch normalisation, `width`, 2 and 4 times `width` channels wide."""
 
-    def __init__(self, channels: int, size: int):
+    def __init__(self, channels: int, size: int, width: int):
         super().__init__()
         layers: list[nn.Module] = []
-        for inside, outside in ((channels, 32), (32, 64), (64, 128)):
+        for inside, outside in pairwise((channels, width, 2 * width, 4 * width)):
             for a in (inside, outside):
                 layers += [nn.Conv2d(a, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
             layers += [nn.MaxPool2d(2), nn.Dropout(0.2)]
         self.features = nn.Sequential(*layers)
         self.output = nn.Sequential(
-            nn.Linear(128 * (size // 8) ** 2, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)
+            nn.Linear(4 * width * (size // 8) ** 2, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)
         )
 
     def penultimate(self, x: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ class Strong(nn.Module):
         return self.output[-1](self.penultimate(x))
 
 
-KINDS = {LENET: LeNet, STRONG: Strong}
+KINDS = (LENET, STRONG)
 
 
 def images(modalities: dict[str, str]) -> dict[str, tuple[int, int, int]]:
@@ -81,9 +83,10 @@ def images(modalities: dict[str, str]) -> dict[str, tuple[int, int, int]]:
     return {name: kind.SHAPE for name, kind in found.items() if hasattr(kind, "SHAPE")}
 
 
-def build(kind: str, shape: tuple[int, int, int]) -> nn.Module:
-    """A fresh classifier for images of `shape` (C, H, W)."""
-    return KINDS[kind](shape[0], shape[1]).to(memory_format=torch.channels_last)
+def build(kind: str, shape: tuple[int, int, int], width: int) -> nn.Module:
+    """A fresh classifier for images of `shape` (C, H, W); `width`: channels of the strong one's first stage."""
+    model = LeNet(*shape[:2]) if kind == LENET else Strong(*shape[:2], width)
+    return model.to(memory_format=torch.channels_last)
 
 
 def shifted(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -94,17 +97,17 @@ def shifted(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def train(
-    kind: str, images: np.ndarray, labels: np.ndarray, updates: int, seed: int, device: torch.device
+    kind: str, images: np.ndarray, labels: np.ndarray, settings: ClassifierSettings, seed: int, device: torch.device
 ) -> nn.Module:
     """A classifier of uint8 images (n, C, H, W) with labels (n,); cross-entropy, Adam, one-cycle learning rate."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    model = build(kind, images.shape[1:]).to(device).train()
+    model = build(kind, images.shape[1:], settings.channels).to(device).train()
     x, y = torch.from_numpy(images).to(device), torch.from_numpy(labels).long().to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3 * LEARNING_RATE, total_steps=updates)
-    batches = shuffled_batches(len(x), BATCH, updates, generator)
-    for rows in tqdm(batches, total=updates, desc=f"{kind} classifier", unit="update", mininterval=1.0):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3 * LEARNING_RATE, total_steps=settings.updates)
+    batches = shuffled_batches(len(x), BATCH, settings.updates, generator)
+    for rows in tqdm(batches, total=settings.updates, desc=f"{kind} classifier", unit="update", mininterval=1.0):
         rows = rows.to(device)
         batch = x[rows].float() / 255
         batch = shifted(batch, generator) if kind == STRONG else batch
@@ -131,9 +134,9 @@ def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray, device: t
 Judges = dict[str, dict[str, nn.Module]]  # kind -> modality -> classifier
 
 
-def save(path: str | Path, judges: Judges) -> None:
-    """All classifiers of a data set in one weights file."""
-    write_weights(path, joined(judges).state_dict(), {"kinds": list(judges)})
+def save(path: str | Path, judges: Judges, width: int) -> None:
+    """All classifiers of a data set in one weights file; `width` as in `build`."""
+    write_weights(path, joined(judges).state_dict(), {"width": width})
 
 
 def load(path: str | Path, modalities: dict[str, str], device: torch.device) -> Judges:
@@ -142,9 +145,11 @@ def load(path: str | Path, modalities: dict[str, str], device: torch.device) -> 
     Raises:
         FileError: the file is damaged, or of other classifiers.
     """
-    weights, _ = read_weights(path)
+    weights, config = read_weights(path)
+    if "width" not in config:
+        raise FileError(f"{path} does not say how wide its classifiers are; {AGAIN}")
     shapes = images(modalities)
-    judges = {kind: {name: build(kind, shape) for name, shape in shapes.items()} for kind in KINDS}
+    judges = {kind: {name: build(kind, shape, config["width"]) for name, shape in shapes.items()} for kind in KINDS}
     every = joined(judges)
     check_fit(path, weights, every.state_dict())
     every.load_state_dict(weights)

@@ -76,7 +76,8 @@ class Extractor(nn.Module, ABC):
 
     def forward(self, prepared: Tensor) -> Tensor:
         """Prepared images (B, 3, size, size) -> features (B, F)."""
-        return (self.maps(prepared).mean((2, 3)) - self.mean) / self.std
+        maps = self.maps(prepared.contiguous(memory_format=torch.channels_last))  # a third faster than by channels
+        return (maps.mean((2, 3)) - self.mean) / self.std
 
 
 def cropped(images: Tensor, short: int, size: int, interpolation: str = "bilinear") -> Tensor:
@@ -147,7 +148,8 @@ def load(path: str | Path, device: torch.device) -> Extractor:
     """
     weights, config = read_weights(path)
     found = registry.find(FOLDER, config["network"])
-    extractor = found.Network(found.Config(**config))
+    with torch.device("meta"):  # no weights are drawn that the file's would replace
+        extractor = found.Network(found.Config(**config))
     check_fit(path, weights, extractor.state_dict())
-    extractor.load_state_dict(weights)
+    extractor.load_state_dict(weights, assign=True)
     return extractor.to(device)

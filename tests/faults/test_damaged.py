@@ -107,7 +107,7 @@ def test_a_tensor_too_few_or_too_many_or_of_another_type(how, network, tmp_path,
     judges = classifiers.joined(untrained_classifiers("digits")).state_dict()
     saved = {
         "model": (small.state_dict(), small.config.as_dict(), lambda: model.load(path)),
-        "classifiers": (judges, {}, lambda: classifiers.load(path, KINDS, CPU)),
+        "classifiers": (judges, {"width": 8}, lambda: classifiers.load(path, KINDS, CPU)),
         "extractor": (network.state_dict(), config, lambda: extractor.load(path, CPU)),
     }
     for weights, config, load in saved.values():
@@ -120,13 +120,16 @@ def test_a_tensor_too_few_or_too_many_or_of_another_type(how, network, tmp_path,
 
 def test_classifiers_and_extractor_of_another_size(network, tmp_path, fault):
     path = tmp_path / "w.safetensors"
-    classifiers.save(path, untrained_classifiers("digits"))
+    classifiers.save(path, untrained_classifiers("digits"), 8)
     turned = dict(zip(KINDS, reversed(KINDS.values()), strict=True))
     with fault("weights: of another size"):
         message = refusal(lambda: classifiers.load(path, turned, CPU), path)
         assert "lenet.handwritten.conv1.weight is float32 (10, 1, 5, 5) in the file and float32 (10, 3," in message
     with fault("weights: of other modalities"):
         refusal(lambda: classifiers.load(path, {"mnist": "grey", "svhn": "colour"}, CPU), path)
+    write_unchecked(path, classifiers.joined(untrained_classifiers("digits")).state_dict(), {})
+    with fault("weights: classifiers of an older version"):
+        assert "does not say how wide" in refusal(lambda: classifiers.load(path, KINDS, CPU), path)
     write_unchecked(path, network.state_dict(), vars(network.config) | {"layer": "layer2"})
     with fault("weights: of another size"):
         message = refusal(lambda: extractor.load(path, CPU), path)

@@ -66,7 +66,7 @@ def test_evaluating_a_model_that_gives_no_numbers(damage, tmp_path, monkeypatch,
         told, file = bias, path
     path.parent.mkdir(parents=True)
     write_unchecked(path, weights, model.config.as_dict())
-    classifiers.save("models/digits/classifiers.safetensors", untrained_classifiers("digits"))
+    classifiers.save("models/digits/classifiers.safetensors", untrained_classifiers("digits"), 8)
     files.write_csv("plots/digits/curves/run_0.csv", [{"epoch": 1, "pairs": 64}])
     with fault(f"evaluation: {damage}"):
         assert told in refusal(evaluate.main, file)
