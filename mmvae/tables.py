@@ -190,6 +190,17 @@ BIRDS = (
         ("image to sentence", "sentence to image", "joint"),
         factor=100,
     ),
+    Table(
+        "frechet",
+        "Fréchet distance of the images that were made to real ones, in the features of the data set's extractor.",
+        {
+            "joint": r"frechet\.joint",
+            "sentence to image": r"frechet\.captions",
+            "both": r"frechet\.both",
+            "image reconstruction": r"frechet\.(?:features|pixels)",
+        },
+        digits=1,
+    ),
 )
 TABLES = {"digits": DIGITS, "captions": BIRDS}
 

@@ -1,9 +1,13 @@
 """Numbers about captions, counted by hand."""
 
 import math
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 
+from mmvae.evaluation.captioned import Collection
+from mmvae.metrics.captions import frechet
 from mmvae.metrics.captions.captions import bleu, describe
 
 
@@ -63,3 +67,11 @@ def test_empty_captions(captions):
 def test_an_empty_reference():
     assert bleu([BIRD], [[[]]]) == 0
     assert bleu([BIRD, BIRD], [[[], BIRD], [BIRD]]) == pytest.approx(1)
+
+
+def test_images_moved_by_one_in_each_feature_are_as_far_as_there_are_features():
+    real = np.random.default_rng(0).standard_normal((50, 4))
+    made = {"joint": real + 1, "captions": real, "nothing": None}
+    collections = {view: Collection(features, None, None) for view, features in made.items()}
+    measured = frechet.measure(None, Mock(real=Collection(real, None, None), made=collections))
+    assert measured == {"joint": pytest.approx(4), "captions": pytest.approx(0, abs=1e-8)}

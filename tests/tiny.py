@@ -14,6 +14,7 @@ TINY = {
     "data.digits.images_per_digit": 12,
     "data.digits.pairings": 2,
     "classifiers.digits.updates": 4,
+    "classifiers.digits.channels": 4,
     "networks.digits.grey.hidden": 16,
     "networks.digits.colour.channels": 4,
     "train.digits.epochs": 2,

@@ -1,6 +1,6 @@
 """Fréchet distance of generated to real images, in the last hidden layer of the strong classifiers.
 
-Of Gaussians fitted to both (Heusel et al. 2017), in another network than Inception: not to be compared with FIDs.
+In another network than Inception: not to be compared with FIDs.
 """
 
 from collections.abc import Mapping
@@ -10,18 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from mmvae.evaluation.classifiers import PREDICTED_AT_ONCE, STRONG
+from mmvae.evaluation.frechet import frechet
 from mmvae.evaluation.generation import decoded
 from mmvae.evaluation.labelled import DigitTest, latents
 from mmvae.model import MultimodalModel
-
-
-def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """Of Gaussians with the means and covariances of rows (n, F) and (m, F)."""
-    first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    values, vectors = np.linalg.eigh(first)
-    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ second @ root).clip(0)).sum()
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(first) + np.trace(second) - 2 * cross)
 
 
 def measure(model: MultimodalModel, test: DigitTest) -> dict:
