@@ -16,7 +16,7 @@ repro: .venv/installed ## the whole pipeline, by default on embedded data
 	$(IN) fanout $(JOBS)
 
 test: .venv/installed ## every test: a tiny run of the whole pipeline, and every fault that is injected
-	$(IN) pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(IN) pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 quick: .venv/installed ## the product alone, in two minutes
 	$(IN) pytest -n 2 -m "not slow and not faults"

@@ -44,6 +44,8 @@ def folder(tmp_path_factory):
     for section in ("train", "particles", "networks", "evaluate"):
         content[section] = noise[section] | {"mnist_svhn": content[section]["mnist_svhn"]}
     content |= {"seeds": [0], "runs": {g: {n: content["runs"][g][n] for n in names} for g, names in KEPT.items()}}
+    for run in (run for of in content["runs"].values() for run in of.values() if "train" in run):
+        run["train"]["pairs_per_epoch"] = 64
     content["networks"]["digits"]["grey"]["hidden"] = 64  # with fewer, a hidden layer does not vary
     content["figure2"]["tuned"] = {"own_objective": {"jmvae": {"alpha": [0.3, 3.0]}}}
     (made / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))

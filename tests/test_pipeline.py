@@ -63,6 +63,7 @@ OF_MVAE = MVAE | {"tables", "figure4@figure0", "figure4_samples", "explorer", "c
 OF_TRAINING = OF_MMVAE_AND_VAE | OF_MVAE
 OF_PAIRS = {"pair_digits", "figure3"} | OF_TRAINING
 OF_IMAGES = {"prepare_digits", "train_classifiers"} | OF_PAIRS
+OF_CLASSIFIERS = {"train_classifiers", "tables", "figure_learning", "explorer"} | EVALUATIONS
 
 # Exactly what each parameter of a digit set reruns, matrix items without data set and seed.
 RERUN_DIGITS = {
@@ -72,7 +73,8 @@ RERUN_DIGITS = {
     "data.validation_share": OF_IMAGES,
     "data.missing": OF_TRAINING,
     "data.incomplete": OF_TRAINING,
-    "classifiers.updates": {"train_classifiers", "tables", "figure_learning", "explorer"} | EVALUATIONS,
+    "classifiers.updates": OF_CLASSIFIERS,
+    "classifiers.channels": OF_CLASSIFIERS,
     "networks.latents": OF_TRAINING,
     "networks.grey.hidden": OF_TRAINING,
     "networks.colour.channels": OF_TRAINING,

@@ -122,12 +122,7 @@ class TestProject:
         assert snapshot(folder) == before
 
     def test_another_objective_reruns_what_depends_on_it(self, project):
-        """Last: it changes the project. Of digits alone; test_pipeline.py has all stages."""
+        """Last: it changes the project. Of one run alone; test_pipeline.py has all stages."""
         folder, _ = project
-        output = call(folder, "python", "-m", "fanout", "-S", "objective=dreg_iwae", "tables@digits")
-        of_objective = {f"{stage}@digits-{run}-0" for stage in ("train", "evaluate") for run in OF_OBJECTIVE}
-        assert stages_run(output) == of_objective | {"check_params", "tables@digits"}
-        assert "metrics/digits.json" in call(folder, "dvc", "metrics", "diff")
-
-
-OF_OBJECTIVE = ("mmvae", "mmvae_tight", "vae_grey", "vae_colour")
+        output = call(folder, "python", "-m", "fanout", "-S", "objective=dreg_iwae", "evaluate@digits-mmvae-0")
+        assert stages_run(output) == {"check_params", "train@digits-mmvae-0", "evaluate@digits-mmvae-0"}
