@@ -18,25 +18,28 @@ from mmvae.questions import Question
 from mmvae.tables import RATES
 from mmvae.training.loop import Budget, train
 
-STUDY, PAGE = ROOT / "studies" / "ablations", ROOT / "docs" / "ablations.md"
-CONTENT = params.load(STUDY / "params.yaml")
-NAME = CONTENT["digit_sets"][0]
+PAGE = ROOT / "docs" / "ablations.md"
+STUDIES = {"digits_text": ROOT / "studies/ablations", "mnist_svhn_text": ROOT / "docs/results/ablations"}
 CROSS, JOINT = RATES.replace("\\", "") + "cross.a_to_b", RATES.replace("\\", "") + "joint"
 
 
-def test_every_run_answers_a_question():
-    schema.check({key: value for key, value in CONTENT.items() if key != "questions"})
-    asked = {run for one in questions.load(CONTENT) for runs in one.lines.values() for run in runs.values()}
-    assert asked == {run for group in CONTENT["runs"].values() for run in group}
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_run_answers_a_question(name):
+    content = params.load(STUDIES[name] / "params.yaml")
+    assert content["digit_sets"] == [name]
+    schema.check({key: value for key, value in content.items() if key != "questions"})
+    asked = {run for one in questions.load(content) for runs in one.lines.values() for run in runs.values()}
+    assert asked == {run for group in content["runs"].values() for run in group}
 
 
-def test_the_page_has_the_tables_of_the_study(monkeypatch, capsys):
-    monkeypatch.chdir(STUDY)
-    monkeypatch.setattr(sys, "argv", ["questions", NAME])
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_page_has_the_tables_of_the_study(name, monkeypatch, capsys):
+    monkeypatch.chdir(STUDIES[name])
+    monkeypatch.setattr(sys, "argv", ["questions", name])
     questions.main()
     page = PAGE.read_text(encoding="utf-8")
     for table in capsys.readouterr().out.strip().split("\n\n")[1::2]:
-        assert table in page, "docs/ablations.md: paste the output of python -m mmvae.questions digits_text"
+        assert table in page, f"docs/ablations.md: paste the output of python -m mmvae.questions {name}"
 
 
 def long_table(values):
@@ -84,7 +87,8 @@ def loss_of(model, **options):
     return phase.loss
 
 
-CHOICES = [entry for group in CONTENT["runs"].values() for entry in group.values()]
+RUNS = params.load(STUDIES["digits_text"] / "params.yaml")["runs"]
+CHOICES = [entry for group in RUNS.values() for entry in group.values()]
 CHOICES = [{"model": one["model"]} | runs.Entry(**one).options for one in CHOICES]
 CHOICES = [one for i, one in enumerate(CHOICES) if one not in CHOICES[:i]]
 
