@@ -192,7 +192,8 @@ BIRDS = (
     ),
     Table(
         "frechet",
-        "Fréchet distance of the images that were made to real ones, in the features of the data set's extractor.",
+        "Fréchet distance of the images that were made to real ones, in the features of the data set's extractor. "
+        "Of few images it is too large, and columns are of other numbers of images: compare within a column.",
         {
             "joint": r"frechet\.joint",
             "sentence to image": r"frechet\.captions",

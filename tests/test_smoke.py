@@ -122,7 +122,8 @@ class TestProject:
         assert snapshot(folder) == before
 
     def test_another_objective_reruns_what_depends_on_it(self, project):
-        """Last: it changes the project. Of one run alone; test_pipeline.py has all stages."""
+        """Last: it changes the project. Of two runs; test_pipeline.py has all stages."""
         folder, _ = project
-        output = call(folder, "python", "-m", "fanout", "-S", "objective=dreg_iwae", "evaluate@digits-mmvae-0")
+        targets = ("evaluate@digits-mmvae-0", "evaluate_own@digits-mvae-0")
+        output = call(folder, "python", "-m", "fanout", "-S", "objective=dreg_iwae", *targets)
         assert stages_run(output) == {"check_params", "train@digits-mmvae-0", "evaluate@digits-mmvae-0"}

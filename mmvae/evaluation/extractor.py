@@ -76,7 +76,7 @@ class Extractor(nn.Module, ABC):
 
     def forward(self, prepared: Tensor) -> Tensor:
         """Prepared images (B, 3, size, size) -> features (B, F)."""
-        maps = self.maps(prepared.contiguous(memory_format=torch.channels_last))  # a third faster than by channels
+        maps = self.maps(prepared.contiguous(memory_format=torch.channels_last))  # faster on a CPU than channels first
         return (maps.mean((2, 3)) - self.mean) / self.std
 
 

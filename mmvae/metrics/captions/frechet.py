@@ -9,6 +9,9 @@ from mmvae.model import MultimodalVAE
 
 
 def measure(_: MultimodalVAE, test: CaptionTest) -> dict:
-    """By what was given; nothing for a model of captions alone. Of few images all are too large."""
+    """By what was given; nothing for a model of captions alone.
+
+    Of few images all are too large, and views of other numbers of images differ by that: compare runs, not views.
+    """
     made = {view: of.features for view, of in test.made.items() if of.features is not None}
     return {view: frechet(features, test.real.features) for view, features in made.items()}
