@@ -6,7 +6,7 @@ import torch
 
 from mmvae import registry
 from mmvae.data import pairing
-from mmvae.data.pairs import Pairs
+from mmvae.data.pairs import Arrays, Pairs
 from mmvae.data.prepared import LabelledPairs
 from mmvae.datasets import digits
 from mmvae.losses import Setting
@@ -18,16 +18,16 @@ from mmvae.training.updates import adam, updater
 LIKELIHOOD_SCALE = 0.75
 
 
-def training_pairs(data_set: str, device: torch.device) -> Pairs:
-    """The training pairs of a data set; the embedded one is painted here, another must have been prepared."""
+def training_arrays(data_set: str) -> tuple[Arrays, Arrays]:
+    """What `Pairs` of the training split are made of; the embedded set is painted here, another must be prepared."""
+    names = tuple(kinds_of(data_set))
     if data_set != "digits":
-        return LabelledPairs(data_set, device).split("train")
+        made = LabelledPairs(data_set, torch.device("cpu"))
+        return {n: made.values("train", n) for n in names}, {n: made.array("pairs", f"train/{n}") for n in names}
     raw = {"handwritten": digits.handwritten(), "plates": digits.plates()}
     arrays = {f"{name}/{key}": array for name, part in raw.items() for key, array in pairing.split(part, 0.2).items()}
-    names = tuple(raw)
     index = pairing.pair_splits(arrays, names, 20, 10_000, 0)
-    images = {name: arrays[f"{name}/train/values"] for name in names}
-    return Pairs(images, {name: index[f"train/{name}"] for name in names}, device)
+    return {n: arrays[f"{n}/train/values"] for n in names}, {n: index[f"train/{n}"] for n in names}
 
 
 def paper_model(kinds: dict[str, str], device: torch.device) -> MultimodalVAE:

@@ -23,9 +23,10 @@ from benchmarks.setup import (
     kinds_of,
     paper_model,
     show,
-    training_pairs,
+    training_arrays,
 )
 from mmvae import objectives
+from mmvae.data.pairs import Arrays, Pairs
 from mmvae.models.mmvae import ImportanceWeighted
 from mmvae.training.device import fast_dtype, find_device, keep_freed_memory
 
@@ -36,12 +37,12 @@ PAIRS_IN_ERROR = 32
 class Dense:
     """The published formulation with torch's plain Adam."""
 
-    def __init__(self, given: argparse.Namespace, device: torch.device):
-        self.given, self.device = given, device
+    def __init__(self, given: argparse.Namespace, pairs: Pairs):
+        self.given, self.pairs = given, pairs
+        self.device = device = torch.device(given.device)
         self.model = paper_model(kinds_of(given.set), device)
         self.parameters = dense.parameters_of(self.model)
         self.optimiser = torch.optim.Adam(self.parameters.values(), lr=1e-3, amsgrad=True)
-        self.pairs = training_pairs(given.set, device)
         self.generator = torch.Generator(device).manual_seed(0)
 
     def step(self) -> dict[str, float]:
@@ -55,22 +56,23 @@ class Dense:
         return {}
 
 
-def product(given: argparse.Namespace, device: torch.device, reduced: bool = True) -> Trainer:
+def product(given: argparse.Namespace, pairs: Pairs, reduced: bool = True) -> Trainer:
+    device = torch.device(given.device)
     loss = importance_weighted(given.objective, given.bound, given.particles, device)
     loss = loss if reduced else replace(loss, screen=replace(loss.screen, dtype=None))
-    return Trainer(paper_model(kinds_of(given.set), device), loss, training_pairs(given.set, device), given.batch)
+    return Trainer(paper_model(kinds_of(given.set), device), loss, pairs, given.batch)
 
 
-def work(formulation: str, given: argparse.Namespace, pipe: Connection) -> None:
+def work(formulation: str, given: argparse.Namespace, arrays: tuple[Arrays, Arrays], pipe: Connection) -> None:
     """A process of one formulation: told a number of steps, it answers with seconds a step and the last one's words."""
     device = torch.device(given.device)
     if formulation == "dense_memory_kept":
         keep_freed_memory()
     if formulation.startswith("dense"):
-        trainer = Dense(given, device)
+        trainer = Dense(given, Pairs(*arrays, device))
     else:
         find_device()
-        trainer = product(given, device, reduced=formulation == "product")
+        trainer = product(given, Pairs(*arrays, device), reduced=formulation == "product")
     while steps := pipe.recv():
         begin = time.perf_counter()
         for _ in range(steps):
@@ -80,14 +82,16 @@ def work(formulation: str, given: argparse.Namespace, pipe: Connection) -> None:
         pipe.send(((time.perf_counter() - begin) / steps, words))
 
 
-def race(given: argparse.Namespace, formulations: tuple[str, ...]) -> tuple[dict[str, float], dict[str, float]]:
+def race(
+    given: argparse.Namespace, arrays: tuple[Arrays, Arrays], formulations: tuple[str, ...]
+) -> tuple[dict[str, float], dict[str, float]]:
     """Median seconds a step of each formulation, alternating; kept and dropped weight of the product's last step."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.setup", "sklearn.datasets"])  # imported once
+    context.set_forkserver_preload(["benchmarks.setup"])  # imported once
     pipes, seconds, words = {}, {name: [] for name in formulations}, {}
     for name in formulations:
         pipes[name], far = context.Pipe()
-        context.Process(target=work, args=(name, given, far), daemon=True).start()
+        context.Process(target=work, args=(name, given, arrays, far), daemon=True).start()
         far.close()  # so that the end of the process is seen here
         pipes[name].send(given.warm_up)
         pipes[name].recv()
@@ -135,8 +139,9 @@ def main() -> None:
     device = torch.device(given.device) if given.device else find_device()
     given.device = str(device)
     formulations = tuple(name for name in FORMULATIONS if device.type == "cpu" or name != "dense_memory_kept")
-    seconds, words = race(given, formulations)
-    trainer = product(given, device)
+    arrays = training_arrays(given.set)
+    seconds, words = race(given, arrays, formulations)
+    trainer = product(given, Pairs(*arrays, device))
     for _ in range(given.warm_up):
         trainer.step()
     loss = trainer.loss

@@ -65,7 +65,9 @@ class Executor:
             while self._running and time.monotonic() < deadline:
                 time.sleep(0.02)
         self._pool.shutdown(cancel_futures=True)
-        forkserver._forkserver._stop()  # the next executor's may need another environment
+        server = forkserver._forkserver  # the next executor's may need another environment
+        os.kill(server._forkserver_pid, signal.SIGKILL)  # where nothing had to run, it is still at its imports
+        server._stop()
 
     def submit(self, job: Job, log: Path) -> Future[Done]:
         """Start a job as soon as there is room for it. What it prints goes to `log`."""

@@ -16,7 +16,7 @@ from conftest import ROOT
 from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 from pages import NOT_RUN, PAGES, Command, blocks, commands, every_command, run, shows
-from tiny import call, stages_run
+from tiny import call, snapshot, stages_run
 
 EVERY = every_command()
 RUN = [command for command in EVERY if not command.left_out]
@@ -42,6 +42,8 @@ class World:
         clone = self.base / f"clone {command.line}"
         if not clone.exists():
             call(self.base, "git", "clone", "-q", str(self.project), clone.name)
+            if "--pull" in command.text:  # from before there were any results
+                call(clone, "git", "rm", "-qr", "dvc.lock", "metrics", "plots")
         return clone
 
     def placed(self, text: str) -> str:
@@ -119,6 +121,14 @@ def links_to_a_whole_cache(folder: Path, _: str) -> None:
     nothing_but_code_runs(folder, call(folder, "dvc", "repro"))
 
 
+def results_come_from_the_run_cache(folder: Path, output: str) -> None:
+    assert stages_run(output) == {"code", "check_params", "download@digits"}
+    made, whole = snapshot(folder), snapshot(folder.parent / "project")
+    del made["dvc.lock"]
+    assert {"models/digits/mmvae/0.safetensors", "plots/digits/curves/mmvae_0.csv"} < set(made)
+    assert made.items() < whole.items()
+
+
 def models_are_there(folder: Path, _: str) -> None:
     runs = {path.parts[2] for path in files(folder, "models/digits")}
     assert {"mmvae", "mmvae_tight", "vae_grey", "vae_colour"} <= runs
@@ -138,6 +148,7 @@ PROMISES: dict[str, Callable[[Path, str], None]] = {  # what the page says besid
     "dvc repro code && dvc repro -s tables@digits": tables_are_up_to_date,
     "dvc pull --with-deps tables@digits": nothing_of_other_sets,
     "dvc pull train": models_are_there,
+    "dvc repro --pull tables@digits": results_come_from_the_run_cache,
     "dvc queue status": two_are_queued,
     "dvc exp show --only-changed": experiments_have_names,
     "dvc checkout --relink": links_to_a_whole_cache,
