@@ -87,7 +87,7 @@ def race(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Median seconds a step of each formulation, alternating; kept and dropped weight of the product's last step."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.setup"])  # imported once
+    context.set_forkserver_preload(["benchmarks.setup", "torch._dynamo"])  # once; the latter by the first optimiser
     pipes, seconds, words = {}, {name: [] for name in formulations}, {}
     for name in formulations:
         pipes[name], far = context.Pipe()

@@ -16,10 +16,11 @@ import torch
 from mmvae import model, params
 from mmvae.data import text
 from mmvae.data.prepared import CAPTIONS, CAPTIONS_EACH, FEATURES, PHOTOGRAPHS, CaptionedPairs, images_of
-from mmvae.evaluation import correlation, extractor
+from mmvae.evaluation import cca, correlation, extractor
 from mmvae.evaluation.captioned import JOINT, CaptionSettings, collections, features_of, generate
-from mmvae.evaluation.cca import CcaSettings, Ridge
+from mmvae.evaluation.cca import CcaSettings
 from mmvae.evaluation.measured import mean
+from mmvae.evaluation.sentences import SENTENCES, SentenceEncoder
 from mmvae.files import read_arrays
 from mmvae.metrics.captions.captions import bleu, describe
 
@@ -40,12 +41,13 @@ def ridge(pairs: CaptionedPairs) -> pd.DataFrame:
     strangers = correlation.strangers(len(features["validation"]), rng)
     others = features["validation"][strangers.repeat(CAPTIONS_EACH)]
     found = []
-    for image, sentence in product(IMAGE, SENTENCE):
-        settings = CcaSettings(components=components, ridge=Ridge(image=image, sentence=sentence))
-        judge = next(iter(correlation.fit(training, tokens["train"], {first: every[first]}, settings).values()))
-        truth, floor = (judge.correlations(images, tokens["validation"])["unit_variance"] for images in (held, others))
+    encoder = SentenceEncoder.fit(SENTENCES[0], tokens["train"], every[first])
+    sentences, told = (encoder.encode(words) for words in tokens.values())
+    for added in product(IMAGE, SENTENCE):
+        projections = cca.fit(training, sentences, components, added)
+        truth, floor = (cca.correlation(projections, images, told) for images in (held, others))
         error = mean((truth - floor).reshape(-1, CAPTIONS_EACH).mean(1))
-        found.append((image, sentence, truth.mean(), floor.mean(), error.value / error.standard_error))
+        found.append((*added, truth.mean(), floor.mean(), error.value / error.standard_error))
     columns = ["image", "sentence", "ground truth", "floor", "difference / standard error"]
     return pd.DataFrame(found, columns=columns)
 
