@@ -40,9 +40,9 @@ def ridge(pairs: CaptionedPairs) -> pd.DataFrame:
     training, held = (features[split][images_of(features[split])] for split in tokens)
     strangers = correlation.strangers(len(features["validation"]), rng)
     others = features["validation"][strangers.repeat(CAPTIONS_EACH)]
-    found = []
     encoder = SentenceEncoder.fit(SENTENCES[0], tokens["train"], every[first])
     sentences, told = (encoder.encode(words) for words in tokens.values())
+    found = []
     for added in product(IMAGE, SENTENCE):
         projections = cca.fit(training, sentences, components, added)
         truth, floor = (cca.correlation(projections, images, told) for images in (held, others))
