@@ -241,10 +241,10 @@ def test_the_tiny_pipeline(finished_project, tmp_path, monkeypatch):
     call(tmp_path, "git", "clone", "-q", str(folder), "project")
     project = tmp_path / "project"
     call(project, "git", "checkout", "-q", "HEAD~1")
-    call(project, "dvc", "repro", "figure3@digits", "train@digits-vae_grey-0")
+    call(project, "dvc", "repro", "figure3@digits", "train@digits-mmvae-0")
     found, whole = snapshot(project), snapshot(folder)
     made, every = (yaml.safe_load(files.pop("dvc.lock"))["stages"] for files in (found, whole))
-    assert {"plots/digits/figure3_pairs.png", "plots/digits/curves/vae_grey_0.csv"} < set(found)
+    assert {"plots/digits/figure3_pairs.png", "plots/digits/curves/mmvae_0.csv"} < set(found)
     assert found.items() < whole.items()
     assert made.items() < every.items()
     monkeypatch.chdir(folder)
