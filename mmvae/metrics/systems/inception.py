@@ -27,7 +27,7 @@ class Inception(nn.Module):
         from torchvision.models import inception_v3  # as in extractor.py
 
         super().__init__()
-        self.network = inception_v3(weights=None, init_weights=False)
+        self.network = inception_v3(weights=None, transform_input=True, init_weights=False)  # as with its weights
         try:
             self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         except Exception as error:  # of what the file holds instead
