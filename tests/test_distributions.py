@@ -81,6 +81,29 @@ def test_product_of_experts_is_the_normalised_product_of_densities():
     torch.testing.assert_close(product.log_prob(z.view(-1, 1, 1))[:, 0].exp(), normalised)
 
 
+def test_the_product_of_exact_posteriors_over_the_prior_is_the_joint_posterior():
+    """z ~ N(0, 1) and two noisy linear views of it: precisions given each, less the prior's, are that given both."""
+    slopes, variances = torch.tensor([0.7, -2.0]).double(), torch.tensor([0.3, 1.5]).double()
+    x = torch.tensor([0.4, 1.1]).double()
+    covariance = torch.outer(slopes, slopes) + variances.diag()
+
+    def posterior(some: list[int]) -> Normal:
+        """By conditioning the joint Gaussian."""
+        gain = slopes[some] @ torch.linalg.inv(covariance[some][:, some])
+        return Normal((gain @ x[some]).view(1, 1), (1 - gain @ slopes[some]).sqrt().view(1, 1))
+
+    zero = torch.zeros(1, 1).double()
+    prior, both, alone = Normal(zero, zero + 1), posterior([0, 1]), [posterior([0]), posterior([1])]
+    seen = []  # what an expert beside the prior has to be: the posterior without the prior
+    for q in alone:
+        precision = q.scale**-2 - prior.scale**-2
+        seen.append(Normal(q.loc * q.scale**-2 / precision, precision**-0.5))
+    product = product_of_experts([prior, *seen])
+    torch.testing.assert_close(sum(q.scale**-2 for q in alone) - prior.scale**-2, both.scale**-2, rtol=1e-12, atol=0)
+    torch.testing.assert_close(product.scale, both.scale, rtol=1e-12, atol=0)
+    torch.testing.assert_close(product.loc, both.loc, rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("log_variance", [-1e4, -90.0, -60.0, 0.0, 60.0, 90.0, 1e4])
 def test_no_log_variance_breaks_a_product_or_its_gradient(log_variance):
     """While MVAE's KL has next to no weight they were seen from -58 to 141; exp ends at 88 in float32."""

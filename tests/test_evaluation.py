@@ -177,6 +177,21 @@ def test_likelihoods_equal_the_closed_forms(names):
     assert result["joint_scaled"].value < result["joint"].value
 
 
+def test_synergy_of_pairs_of_the_model_is_their_mutual_information():
+    """By exact posteriors, over 2,000 pairs that the model itself draws: both have variance 2 and covariance 1."""
+
+    class Exact(Gaussian):
+        def posterior(self, x):
+            scale = torch.full_like(next(iter(x.values())), (1 + len(x)) ** -0.5)
+            return Mixture.of({"exact": Normal(sum(x.values()) * scale**2, scale)})
+
+    generator = torch.Generator().manual_seed(2)
+    z, *noise = torch.randn(3, 2_000, 1, generator=generator, dtype=torch.float64)
+    found = likelihood.likelihoods(Exact(), {"a": z + noise[0], "b": z + noise[1]}, 200, seed=0)["synergy"]
+    assert found.value == pytest.approx(-0.5 * math.log(1 - 0.5**2), abs=4 * found.standard_error)
+    assert found.standard_error < 0.02
+
+
 class Product(Gaussian):
     """Its posteriors given one observation are exact; the product of all, far too narrow to say anything of one."""
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mmvae.params import ParamsError
-from mmvae.vae_cca import VaeCca
+from mmvae.vae_cca import Analysis, VaeCca
 
 CORRELATIONS = np.array([0.9, 0.6])
 PAIRS = 20_000
@@ -58,6 +58,22 @@ def test_what_is_expected_of_one_modality_given_the_other_is_the_linear_regressi
     both = system.view("b", system.mean(rows))  # which sees b itself, and is nearer to it
     away = [np.square(made - rows["b"].numpy()).mean() for made in (both.numpy(), found.numpy())]
     assert away[0] < 0.9 * away[1]
+
+
+def test_of_full_rank_it_is_the_linear_regression_to_rounding():
+    """And Sigma_21 A = Sigma_22 B diag(rho)."""
+    rng = np.random.default_rng(1)
+    a = rng.standard_normal((500, 3)) @ rng.standard_normal((3, 3)) + 2
+    b = a @ rng.standard_normal((3, 3)) + rng.standard_normal((500, 3))
+    found = Analysis([a, b], kept=3, components=3, seed=0)
+    variates, rho = found.variates(0, a), found.correlations
+    across = (b - b.mean(0)).T @ variates / (len(a) - 1)
+    np.testing.assert_allclose(
+        across, np.cov(b.T) @ found.principal[1].components_.T @ found.directions[1] * rho, atol=1e-10
+    )
+    slope = np.linalg.lstsq(a - a.mean(0), b - b.mean(0), rcond=None)[0]
+    expected = b.mean(0) + (a - a.mean(0)) @ slope
+    np.testing.assert_allclose(found.expected(1, variates * np.sqrt(rho)), expected, atol=1e-10)
 
 
 def test_few_components_are_kept_where_more_would_be_noise(monkeypatch):
