@@ -8,25 +8,26 @@ import runpy
 import shutil
 import signal
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
+from multiprocessing import forkserver
 from pathlib import Path
 
+PACKAGES = [Path(__file__).parents[1] / name for name in ("mmvae", "stages")]
 PLAIN = re.compile(r"[\w\s./@:,=+-]+")  # a command that needs no shell
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1  # prctl.h; loaded here, not between a fork and its program
 
 
-def imports(folders: Iterable[str]) -> list[str]:
-    """The modules of other packages that the Python files in folders import; these packages themselves never."""
-    found = set()
-    for path in (path for folder in folders for path in Path(folder).rglob("*.py")):
+def imports() -> list[str]:
+    """The modules of other packages that mmvae and stages import."""
+    found, own = set(), {folder.name for folder in PACKAGES}
+    for path in (path for folder in PACKAGES for path in folder.rglob("*.py")):
         with suppress(SyntaxError):  # of which a stage will tell
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Import):
                     found |= {alias.name for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     found.add(node.module)
-    return sorted(module for module in found if not Path(module.partition(".")[0]).exists())
+    return sorted(module for module in found if module.partition(".")[0] not in own)
 
 
 def run(command: str, shell: list[str], folder: str, log: str, environment: dict[str, str]) -> None:
@@ -36,6 +37,8 @@ def run(command: str, shell: list[str], folder: str, log: str, environment: dict
     """
     os.setpgid(0, 0)
     end_with_parent()
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # or the server would outlive the leader as long as this does
+    forkserver._forkserver._forkserver_alive_fd = None
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)

@@ -49,7 +49,7 @@ class Executor:
     def __enter__(self) -> "Executor":
         self._context = multiprocessing.get_context("forkserver")
         if sys.platform == "linux":  # elsewhere, what the packages start does not outlive a fork
-            self._context.set_forkserver_preload(forks.imports(["mmvae", "stages"]))
+            self._context.set_forkserver_preload(forks.imports())
         forkserver.ensure_running()
         self._pool = ThreadPoolExecutor(self.slots)
         return self
@@ -62,8 +62,9 @@ class Executor:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, number)
             deadline = time.monotonic() + GRACE
-            while self._running and time.monotonic() < deadline:
-                time.sleep(0.02)
+            with suppress(KeyboardInterrupt):  # a second Ctrl-C: no more patience
+                while self._running and time.monotonic() < deadline:
+                    time.sleep(0.02)
         self._pool.shutdown(cancel_futures=True)
         server = forkserver._forkserver  # the next executor's may need another environment
         os.kill(server._forkserver_pid, signal.SIGKILL)  # where nothing had to run, it is still at its imports

@@ -10,6 +10,7 @@ from pathlib import Path
 import kills
 import psutil
 import pytest
+import yaml
 from conftest import ROOT
 from tiny import ENVIRONMENT, call
 from trivial import FANOUT, fanout, ran, state, write_trivial
@@ -92,6 +93,31 @@ def test_stopped_in_every_way(way, project, serial, fault):
     assert len(began) <= 10 + 3 * len(moments)
     assert began.count("source") == 1
     assert "10 unchanged" in fanout(project)
+
+
+def test_no_stage_outlives_a_killed_leader(project):
+    """Also one that takes longer than kills.GRACE, and that Python runs in the fork itself."""
+    (project / "slow.py").write_text("import time\nopen('ran', 'a').write('slow')\ntime.sleep(60)\n")
+    (project / "dvc.yaml").write_text("stages: {slow: {cmd: python -m slow}}\n")
+    process = start(project)
+    wait_for(project, 1)
+    strike(process, "leader", signal.SIGKILL)
+    process.wait(30)
+    assert not kills.wait_for_end(project), "a process was left"
+
+
+def test_a_second_interrupt_ends_what_does_not_listen_at_once(project):
+    command = "trap '' TERM; echo slow > ran; for i in $(seq 600); do sleep 0.1; done"
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"slow": {"cmd": command}}}))
+    process = start(project)
+    wait_for(project, 1)
+    strike(process, "leader", signal.SIGINT)
+    time.sleep(0.5)
+    asked = time.monotonic()
+    strike(process, "leader", signal.SIGINT)
+    assert process.wait(30) == 130
+    assert time.monotonic() - asked < 4  # of the five seconds of patience
+    assert not kills.wait_for_end(project), "a process was left"
 
 
 def test_another_dvc_reads_the_project_meanwhile(project, serial):
