@@ -1,14 +1,17 @@
 """`python -m fanout`: what `dvc repro` does, on all cores or on a cluster; with -S what `dvc exp run -S` does."""
 
 import argparse
+import fcntl
 import importlib
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import IO
 
 from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo
+from scmrepo.exceptions import SCMError
 
 from fanout import experiments
 from fanout.display import display
@@ -19,6 +22,8 @@ from stages import recover
 
 FOLDER = Path(".dvc/tmp/fanout")
 INTERRUPTED = 130  # the exit status that shells know
+PLACES = ("local", "ray", "slurm")  # a module of fanout each
+ELSEWHERE = {"partition": "slurm", "time": "slurm", "remote": "ray"}  # options of one place
 
 
 def positive(text: str) -> int:
@@ -46,19 +51,37 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def executor_class(place: str) -> type:
+def executor_class(options: argparse.Namespace) -> type:
     """The class `Executor` of the module of fanout that is called as the place is.
 
     Raises:
-        SystemExit: there is no such place, or its package is not installed.
+        SystemExit: there is no such place, its package is not installed, or an option is of another place.
     """
-    name = place.partition(":")[0]
+    name = options.on.partition(":")[0]
+    if name not in PLACES:
+        sys.exit(f"--on {options.on}: there is no such place; there are local, ray and slurm")
+    for option, place in ELSEWHERE.items():
+        if getattr(options, option) and name != place:
+            sys.exit(f"--{option} is for --on {place}, not for --on {options.on}")
     try:
         return importlib.import_module(f"fanout.{name}").Executor
-    except (AttributeError, ModuleNotFoundError) as error:
-        if getattr(error, "name", None) in (None, "Executor", f"fanout.{name}"):
-            sys.exit(f"--on {place}: there is no such place; there are local, ray and slurm")
-        sys.exit(f"--on {place} needs a package: pip install -r requirements-{name}.txt ({error})")
+    except ModuleNotFoundError as error:
+        sys.exit(f"--on {options.on} needs a package: pip install -r requirements-{name}.txt ({error})")
+
+
+def alone() -> IO:
+    """A file that only one leader with a cluster holds: the lease, and what is left of earlier leaders, are one's.
+
+    Raises:
+        SystemExit: another one holds it.
+    """
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    file = (FOLDER / "cluster.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("Another `python -m fanout --on ...` works in this folder. Wait for its end, or clone the project")
+    return file
 
 
 def main() -> int:
@@ -66,8 +89,8 @@ def main() -> int:
     options = arguments()
     os.chdir(Repo.find_root())
     recover.main()
-    executor = executor_class(options.on)
-    folder = FOLDER.absolute()
+    executor, folder = executor_class(options), FOLDER.absolute()
+    held = alone() if options.on != "local" and not options.dry else None  # noqa: F841, until the end
     if options.set_param:
         return experiments.run(options, lambda: executor(options), folder)
     with Repo() as repo:
@@ -83,12 +106,14 @@ def _end(number: int, _: object) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # and not nohup's
+            signal.signal(number, _end)
     try:
         sys.exit(main())
     except ReproductionError:  # of which all is said
         sys.exit(1)
-    except DvcException as error:
+    except (DvcException, SCMError) as error:
         sys.exit(f"ERROR: {message(error)}")
     except KeyboardInterrupt:
         print("Interrupted; nothing runs on. The same command goes on with what is left.", file=sys.stderr)

@@ -7,10 +7,11 @@ Several values (`key=a,b`) are a grid of experiments, one after the other. Each 
 import argparse
 from pathlib import Path
 
-from dvc.exceptions import DvcException, ReproductionError
+from dvc.exceptions import DvcException, InvalidArgumentError, ReproductionError
 from dvc.repo import Repo
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import get_hydra_sweeps
+from hydra.errors import HydraException
 
 from fanout.display import display
 from fanout.inside import message, replaced
@@ -23,7 +24,10 @@ def combinations(settings: list[str]) -> list[list[str]]:
     Raises:
         DvcException: a setting is none.
     """
-    sweeps = get_hydra_sweeps(to_path_overrides(settings))
+    try:
+        sweeps = get_hydra_sweeps(to_path_overrides(settings))
+    except HydraException:
+        raise InvalidArgumentError(f"-S {' '.join(settings)}: this is no KEY=VALUE that hydra can read") from None
     if len(sweeps) == 1:
         return [settings]
     return [[f"{path}:{value}" for path, values in sweep.items() for value in values] for sweep in sweeps]

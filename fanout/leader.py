@@ -116,6 +116,11 @@ class Leader:
             self.open = set(self.stages)
             self._locks = LockFiles(self.stages.values(), Path(self.repo.tmp_dir) / "fanout")
 
+    @property
+    def lock_files(self) -> list[str]:
+        """Every dvc.lock that was written."""
+        return self._locks.paths
+
     def gpu(self, name: str) -> bool:
         """Is the stage marked with `meta: {gpu: true}`?"""
         return bool((self.stages[name].meta or {}).get("gpu"))
@@ -251,6 +256,8 @@ def reproducer(
             leader.plan(ensure_list(targets or PROJECT_FILE), recursive, glob)  # while the executor gets ready
             with display:
                 leader.run(executor)
+        if repro_fn is not _reproduce_stage:  # an experiment's: it has git track what a stage has changed as this ends
+            repo.scm_context.add(leader.lock_files)
         if display.failures:
             raise ReproductionError(f"failed: {', '.join(display.failures)}")
         return [stage for name, stage in leader.stages.items() if name in leader.reproduced]

@@ -32,6 +32,11 @@ class LockFiles:
         if any(out.persist for stage in stages for out in stage.outs):
             self.write()
 
+    @property
+    def paths(self) -> list[str]:
+        """Of all files that got entries."""
+        return [lockfile.relpath for lockfile in self._done]
+
     def write(self, final: bool = False) -> None:
         """Write all entries, DVC's lock held. `final`: at the end of a run that lacks none."""
         for lockfile, stages in self._done.items():

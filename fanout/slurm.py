@@ -64,8 +64,6 @@ class Executor:
     """Each job is a Slurm job with `threads` CPUs; one that wants a GPU has `--gpus`."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        if options.remote:
-            raise ClusterError("jobs of Slurm need a folder that all nodes see; --remote is for Ray")
         self.slots = options.jobs or SLOTS
         self._options, self._cluster = options, options.on.partition(":")[2] or "slurm"
         self._lease = worker.Lease()
@@ -78,7 +76,7 @@ class Executor:
         self._clear()
         try:
             self._executors = {gpu: self._executor(gpu) for gpu in (False, True)}
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:  # it is not there, or there is none of that name
             raise ClusterError(f"--on {self._options.on}: {error}") from error
         self._lease.__enter__()
         self._thread.start()

@@ -57,7 +57,11 @@ def _tell_of_detached_head() -> None:
 def _held(name: str) -> Iterator[None]:
     """Hold one of DVC's locks, as DVC does while it writes."""
     with (TEMPORARY / name).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another dvc, which works in this project", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

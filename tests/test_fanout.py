@@ -1,6 +1,7 @@
 """The pipeline in parallel leaves what a serial `dvc repro` leaves, byte for byte."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -194,6 +195,17 @@ def test_an_experiment_and_a_grid_equal_what_dvc_makes_of_them(finished, tmp_pat
     assert set(experiments(finished)) == {3, 4}
 
 
+@pytest.mark.slow
+def test_experiments_have_a_dvc_lock_that_git_did_not_know(project):
+    fanout(project, "-S", "value=2")
+    call(project, "git", "checkout", "-q", ".")
+    (project / "dvc.lock").unlink()
+    fanout(project, "-S", "value=3,4")
+    found = experiments(project)
+    assert set(found) == {2, 3, 4}
+    assert all(f"value: {value}\n" in files["dvc.lock"] for value, files in found.items())
+
+
 def test_settings_and_their_combinations():
     assert combinations(["a=1", "b=[1,2]"]) == [["a=1", "b=[1,2]"]]
     assert combinations(["a=1,2", "b=[1,2],[3]", "other.yaml:c=4"]) == [
@@ -208,9 +220,24 @@ def test_a_wrong_setting_is_one_line(project):
     assert ran(project) == []
 
 
-def test_a_place_that_is_not_there(project):
-    output = fanout(project, "--on", "moon", fails=True)
-    assert output == "--on moon: there is no such place; there are local, ray and slurm\n"
+MISTAKES = {
+    "--on moon": "--on moon: there is no such place; there are local, ray and slurm",
+    "--on leader": "--on leader: there is no such place; there are local, ray and slurm",
+    "--partition gpu": "--partition is for --on slurm, not for --on local",
+    "--on slurm --remote lab": "--remote is for --on ray, not for --on slurm",
+    "-S value": "ERROR: -S value: this is no KEY=VALUE that hydra can read",
+}
+
+
+@pytest.mark.parametrize("given", MISTAKES)
+def test_a_mistake_on_the_command_line_is_one_line(given, project):
+    assert fanout(project, *given.split(), fails=True) == f"{MISTAKES[given]}\n"
+
+
+def test_an_experiment_without_a_commit_is_one_line(tmp_path):
+    folder = write_trivial(tmp_path / "project", 3)
+    call(folder, "git", "update-ref", "-d", "HEAD")
+    assert re.search(r"^ERROR: .*\n\Z", fanout(folder, "-S", "value=2", fails=True), re.MULTILINE)
 
 
 @pytest.mark.slow

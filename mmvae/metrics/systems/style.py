@@ -2,6 +2,8 @@
 
 import numpy as np
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from mmvae.evaluation.labelled import DigitTest, latents
@@ -27,7 +29,7 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
         if test.values[name].dim() != 4:
             continue
         for of in (brightness, colour) if test.values[name].shape[1] == 3 else (brightness,):
-            fitted = Ridge().fit(training[name], of(test.training[name]))
+            fitted = make_pipeline(StandardScaler(), Ridge()).fit(training[name], of(test.training[name]))
             score = fitted.score(held_out[name], of(test.values[name]))
             result.setdefault(of.__name__, {})[name] = score
     return result
