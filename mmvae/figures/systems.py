@@ -49,7 +49,7 @@ def figure2(report: dict[str, Cells], costs: dict[str, float], marked: dict[str,
         panel.set_ylim(len(rows) - 0.5, -0.5)
         panel.set_yticks(range(len(rows)), [f"{run}{marked[run]}, {costs[run]:.2f} GFLOP" for run in rows], fontsize=9)
         panel.grid(axis="x", alpha=0.3)
-        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.03), ncols=2, fontsize=8, frameon=False)
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=3, ncols=2, fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=13)
     return figure
 
