@@ -6,8 +6,9 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo
@@ -69,19 +70,23 @@ def executor_class(options: argparse.Namespace) -> type:
         sys.exit(f"--on {options.on} needs a package: pip install -r requirements-{name}.txt ({error})")
 
 
-def alone() -> IO:
-    """A file that only one leader with a cluster holds: the lease, and what is left of earlier leaders, are one's.
+@contextmanager
+def alone(place: str) -> Iterator[None]:
+    """Be the only leader with a cluster in this folder, for each has the same lease and ends jobs of earlier leaders.
 
     Raises:
-        SystemExit: another one holds it.
+        SystemExit: there is another one.
     """
+    if place == "local":
+        yield
+        return
     FOLDER.mkdir(parents=True, exist_ok=True)
-    file = (FOLDER / "cluster.lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit("Another `python -m fanout --on ...` works in this folder. Wait for its end, or clone the project")
-    return file
+    with (FOLDER / "cluster.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("Another `python -m fanout --on ...` works in this folder. Wait for its end, or clone the project")
+        yield
 
 
 def main() -> int:
@@ -90,14 +95,14 @@ def main() -> int:
     os.chdir(Repo.find_root())
     recover.main()
     executor, folder = executor_class(options), FOLDER.absolute()
-    held = alone() if options.on != "local" and not options.dry else None  # noqa: F841, until the end
-    if options.set_param:
-        return experiments.run(options, lambda: executor(options), folder)
-    with Repo() as repo:
-        if options.dry:
-            list_stages(repo, options.targets)
-        else:
-            reproducer(lambda: executor(options), display(), folder)(repo, options.targets)
+    with alone(options.on):
+        if options.set_param:
+            return experiments.run(options, lambda: executor(options), folder)
+        with Repo() as repo:
+            if options.dry:
+                list_stages(repo, options.targets)
+            else:
+                reproducer(lambda: executor(options), display(), folder)(repo, options.targets)
     return 0
 
 

@@ -73,7 +73,7 @@ class Leader:
         self._mutex = threading.Lock()
         self._ended: SimpleQueue[Ended] = SimpleQueue()
         self._threads: dict[str, threading.Thread] = {}
-        self._locks = LockFiles([], folder)
+        self.locks = LockFiles([], folder)
 
     def __enter__(self) -> "Leader":
         """DVC's lock is free from here on. Its functions are replaced where they would take or hold it too long."""
@@ -82,7 +82,7 @@ class Leader:
             (dvc.stage.run, "cmd_run", self.run_command),
             (dvc.stage.run, "unlocked_repo", lambda function: function),  # run_command lets the lock go itself
             (dvc.rwlock, "rwlock", _rwlock),
-            (Lockfile, "dump_stages", lambda lockfile, stages, **_: self._locks.add(lockfile, stages)),
+            (Lockfile, "dump_stages", lambda lockfile, stages, **_: self.locks.add(lockfile, stages)),
         ):
             self._replaced.enter_context(replaced(place, name, value))
         self.repo.lock._wait, self.repo.lock._friendly = True, False  # what has run must not fail for want of the lock
@@ -94,7 +94,7 @@ class Leader:
         for thread in self._threads.values():
             thread.join()
         self.repo.lock.lock()
-        self._locks.write(final=not self.open)
+        self.locks.write(final=not self.open)
         self.times.save()
         self._replaced.close()
 
@@ -114,12 +114,7 @@ class Leader:
                 upstream = {other.addressing for other in self.graph.successors(stage)}
                 self.needs[name] = upstream & self.stages.keys()
             self.open = set(self.stages)
-            self._locks = LockFiles(self.stages.values(), Path(self.repo.tmp_dir) / "fanout")
-
-    @property
-    def lock_files(self) -> list[str]:
-        """Every dvc.lock that was written."""
-        return self._locks.paths
+            self.locks = LockFiles(self.stages.values(), Path(self.repo.tmp_dir) / "fanout")
 
     def gpu(self, name: str) -> bool:
         """Is the stage marked with `meta: {gpu: true}`?"""
@@ -257,7 +252,7 @@ def reproducer(
             with display:
                 leader.run(executor)
         if repro_fn is not _reproduce_stage:  # an experiment's: it has git track what a stage has changed as this ends
-            repo.scm_context.add(leader.lock_files)
+            repo.scm_context.add(leader.locks.paths)
         if display.failures:
             raise ReproductionError(f"failed: {', '.join(display.failures)}")
         return [stage for name, stage in leader.stages.items() if name in leader.reproduced]

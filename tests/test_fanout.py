@@ -15,6 +15,7 @@ from tiny import call, snapshot
 from trivial import fanout, ran, state, write_trivial
 
 from fanout import machine
+from fanout.__main__ import alone
 from fanout.experiments import combinations
 from fanout.listing import PERHAPS, would_do
 
@@ -232,6 +233,13 @@ MISTAKES = {
 @pytest.mark.parametrize("given", MISTAKES)
 def test_a_mistake_on_the_command_line_is_one_line(given, project):
     assert fanout(project, *given.split(), fails=True) == f"{MISTAKES[given]}\n"
+
+
+def test_a_second_leader_with_a_cluster_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with alone("slurm"), alone("local"), pytest.raises(SystemExit, match="Wait for its end"), alone("ray:auto"):
+            pass
 
 
 def test_an_experiment_without_a_commit_is_one_line(tmp_path):
