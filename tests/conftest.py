@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -101,6 +102,20 @@ def finished_project(tmp_path_factory) -> tuple[Path, str]:
             write_project(folder)
             output.write_text(run_project(folder))
     return folder, output.read_text()
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory) -> Path:
+    """The folder of the results that README.md and docs/ quote: as committed, since those of another kind of processor
+    may lie in the workspace; the workspace itself while one of the pages is edited.
+    """
+    pages = ["README.md", "docs"]
+    if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *pages], cwd=ROOT, stderr=subprocess.DEVNULL).returncode:
+        return ROOT
+    folder = tmp_path_factory.mktemp("recorded")
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x"], cwd=folder, input=archive, check=True)
+    return folder
 
 
 @pytest.fixture

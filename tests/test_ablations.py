@@ -19,13 +19,13 @@ from mmvae.tables import RATES
 from mmvae.training.loop import Budget, train
 
 PAGE = ROOT / "docs" / "ablations.md"
-STUDIES = {"digits_text": ROOT / "studies/ablations", "mnist_svhn_text": ROOT / "docs/results/ablations"}
+STUDIES = {"digits_text": "studies/ablations", "mnist_svhn_text": "docs/results/ablations"}
 CROSS, JOINT = RATES.replace("\\", "") + "cross.a_to_b", RATES.replace("\\", "") + "joint"
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_run_answers_a_question(name):
-    content = params.load(STUDIES[name] / "params.yaml")
+    content = params.load(ROOT / STUDIES[name] / "params.yaml")
     assert content["digit_sets"] == [name]
     schema.check({key: value for key, value in content.items() if key != "questions"})
     asked = {run for one in questions.load(content) for runs in one.lines.values() for run in runs.values()}
@@ -33,8 +33,8 @@ def test_every_run_answers_a_question(name):
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_the_page_has_the_tables_of_the_study(name, monkeypatch, capsys):
-    monkeypatch.chdir(STUDIES[name])
+def test_the_page_has_the_tables_of_the_study(name, recorded, monkeypatch, capsys):
+    monkeypatch.chdir(recorded / STUDIES[name])
     monkeypatch.setattr(sys, "argv", ["questions", name])
     questions.main()
     page = PAGE.read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def loss_of(model, **options):
     return phase.loss
 
 
-RUNS = params.load(STUDIES["digits_text"] / "params.yaml")["runs"]
+RUNS = params.load(ROOT / STUDIES["digits_text"] / "params.yaml")["runs"]
 CHOICES = [entry for group in RUNS.values() for entry in group.values()]
 CHOICES = [{"model": one["model"]} | runs.Entry(**one).options for one in CHOICES]
 CHOICES = [one for i, one in enumerate(CHOICES) if one not in CHOICES[:i]]

@@ -27,11 +27,11 @@ OF_RESULTS = re.compile("dvc (metrics|plots|exp show)")  # in the README, they s
 class World:
     """What stands for the places of the pages: a finished tiny project, a remote, and clones of the project."""
 
-    def __init__(self, finished: Path, base: Path):
+    def __init__(self, finished: Path, metrics: Path, base: Path):
         self.base, self.project, self.results = base, base / "project", base / "results"
         for folder in (self.project, self.results):
             shutil.copytree(finished, folder, symlinks=True)
-        with_another_objective(self.results)
+        with_another_objective(self.results, metrics)
 
     def folder(self, command: Command) -> Path:
         """Where it is typed: what pulls is typed on another machine, one for each block."""
@@ -55,13 +55,13 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(finished_project, tmp_path_factory) -> World:
-    return World(finished_project[0], tmp_path_factory.mktemp("docs"))
+def world(finished_project, recorded, tmp_path_factory) -> World:
+    return World(finished_project[0], recorded / "metrics", tmp_path_factory.mktemp("docs"))
 
 
-def with_another_objective(folder: Path) -> None:
+def with_another_objective(folder: Path, metrics: Path) -> None:
     """The committed results, and the change that the README shows, as an experiment."""
-    shutil.copytree(ROOT / "metrics", folder / "metrics", dirs_exist_ok=True)
+    shutil.copytree(metrics, folder / "metrics", dirs_exist_ok=True)
     call(folder, "git", "commit", "-qam", "the committed results")
     [diff] = [one.shown for one in commands(README) if one.text == "dvc metrics diff"]
     for path, *rows in (line.split() for line in diff.splitlines()[1:]):

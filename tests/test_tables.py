@@ -141,11 +141,11 @@ def test_tables_need_no_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_the_readme_quotes_the_report():
-    text = (ROOT / "README.md").read_text()
+def test_the_readme_quotes_the_report(recorded):
+    text = (recorded / "README.md").read_text()
     section = text[text.index("## Results on embedded data") : text.index("## Results on real data")]
     printed = "\n".join(
-        tables.markdown(ROOT / f"metrics/{name}.csv", family)
+        tables.markdown(recorded / f"metrics/{name}.csv", family)
         for name, family in (("digits", "digits"), ("birds", "captions"))
     )
     quoted = [line for line in section.splitlines() if line.startswith("|")]

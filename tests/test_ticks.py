@@ -129,8 +129,9 @@ def test_the_studys_parameters_are_allowed():
         assert of_runs.keys() <= content["runs"][group].keys()
 
 
-def test_the_parameters_are_those_that_tuning_chose():
-    content, tried = params.load(STUDY / "params.yaml"), pd.read_csv(STUDY / "metrics" / "digits" / "tuning.csv")
+def test_the_parameters_are_those_that_tuning_chose(recorded):
+    study = recorded / "studies/figure2"
+    content, tried = params.load(study / "params.yaml"), pd.read_csv(study / "metrics/digits/tuning.csv")
     every = {run: entry for group in content["runs"].values() for run, entry in group.items()}
     for run, rows in tried.groupby("run"):
         option, best = rows.loc[rows["cross"].fillna(rows["transfer"]).idxmax(), ["option", "value"]]
