@@ -17,6 +17,12 @@ PLAIN = re.compile(r"[\w\s./@:,=+-]+")  # a command that needs no shell
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1  # prctl.h; loaded here, not between a fork and its program
 
 
+def of_this_project() -> bool:
+    """Are there stages here that are modules of `stages`?"""
+    pipeline = Path("dvc.yaml")
+    return pipeline.exists() and "python -m stages." in pipeline.read_text(encoding="utf-8")
+
+
 def imports() -> list[str]:
     """The modules of other packages that mmvae and stages import."""
     found, own = set(), {folder.name for folder in PACKAGES}

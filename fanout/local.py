@@ -48,7 +48,7 @@ class Executor:
 
     def __enter__(self) -> "Executor":
         self._context = multiprocessing.get_context("forkserver")
-        if sys.platform == "linux":  # elsewhere, what the packages start does not outlive a fork
+        if sys.platform == "linux" and forks.of_this_project():  # else what they start outlives no fork
             self._context.set_forkserver_preload(forks.imports())
         forkserver.ensure_running()
         self._pool = ThreadPoolExecutor(self.slots)

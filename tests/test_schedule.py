@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 from rich.console import Console
 from tiny import call
+from trivial import write_trivial
 
 from fanout import forks, machine
 from fanout.display import Screen, last_lines, span
@@ -112,6 +113,11 @@ class TestForks:
         found = forks.imports()
         assert {"torch", "numpy", "pandas", "gensim.models", "matplotlib.figure"} <= set(found)
         assert not {module for module in found if module.partition(".")[0] in ("mmvae", "stages", "fanout")}
+
+    def test_nothing_is_imported_for_other_projects(self, monkeypatch, tmp_path):
+        for folder, ours in ((ROOT / "studies/figure2", True), (write_trivial(tmp_path / "other", 1), False)):
+            monkeypatch.chdir(folder)
+            assert forks.of_this_project() == ours
 
     @pytest.mark.slow
     def test_no_thread_runs_before_the_fork(self):
