@@ -2,6 +2,7 @@
 
 import ast
 import ctypes
+import importlib
 import os
 import re
 import runpy
@@ -23,17 +24,26 @@ def of_this_project() -> bool:
     return pipeline.exists() and "python -m stages." in pipeline.read_text(encoding="utf-8")
 
 
-def imports() -> list[str]:
-    """The modules of other packages that mmvae and stages import."""
-    found, own = set(), {folder.name for folder in PACKAGES}
+def names() -> dict[str, set[str]]:
+    """The modules of other packages that mmvae and stages import -> what they import from them by name."""
+    found, own = {}, {folder.name for folder in PACKAGES}
     for path in (path for folder in PACKAGES for path in folder.rglob("*.py")):
         with suppress(SyntaxError):  # of which a stage will tell
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Import):
-                    found |= {alias.name for alias in node.names}
+                    found |= {alias.name: found.get(alias.name, set()) for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    found.add(node.module)
-    return sorted(module for module in found if module.partition(".")[0] not in own)
+                    found.setdefault(node.module, set()).update(alias.name for alias in node.names)
+    return {module: found[module] for module in sorted(found) if module.partition(".")[0] not in own}
+
+
+def load() -> None:
+    """Import them. Some packages load what a name stands for when it is asked for."""
+    for module, asked in names().items():
+        with suppress(ImportError):  # as above
+            loaded = importlib.import_module(module)
+            for name in sorted(asked):
+                getattr(loaded, name, None)
 
 
 def run(command: str, shell: list[str], folder: str, log: str, environment: dict[str, str]) -> None:

@@ -49,7 +49,7 @@ class Executor:
     def __enter__(self) -> "Executor":
         self._context = multiprocessing.get_context("forkserver")
         if sys.platform == "linux" and forks.of_this_project():  # else what they start outlives no fork
-            self._context.set_forkserver_preload(forks.imports())
+            self._context.set_forkserver_preload(["fanout.preload"])
         forkserver.ensure_running()
         self._pool = ThreadPoolExecutor(self.slots)
         return self

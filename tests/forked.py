@@ -69,7 +69,8 @@ def serve() -> None:
     from fanout import forks
 
     found = [f"stages.{path.stem}" for path in sorted((ROOT / "stages").glob("[!_]*.py")) if path.stem != "recover"]
-    for module in (*forks.imports(), *found):  # the first also what a stage imports when it needs it
+    forks.load()  # also what a stage imports when it needs it
+    for module in found:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # or the first collection in a fork would touch, and thereby copy, all that they share
