@@ -235,12 +235,19 @@ def test_what_a_sentence_names_is_there(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_and_tests_that_a_page_names_are_there(page):
     text = page.read_text(encoding="utf-8")
-    linked = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
-    assert [link for link in linked if not (page.parent / link).exists()] == []
+    linked = re.findall(r"\]\(([^)#:]*)#?([^):]*)\)", text)
+    assert [link for link, _ in linked if not (page.parent / link).exists()] == []
+    parts = [(page.parent / link if link else page, part) for link, part in linked if part]
+    assert [(str(at), part) for at, part in parts if part not in anchors(at.read_text(encoding="utf-8"))] == []
     written = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
     assert set(re.findall(r"\btest_\w+\.py\b", text)) <= set(written)
     every = "".join(written.values())
     assert [name for name in re.findall(r"\btest_\w+\b(?!\.py)", text) if f"def {name}" not in every] == []
+
+
+def anchors(text: str) -> set[str]:
+    """What a page's headings are called in links to them."""
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.M)}
 
 
 def understood(words: list[str]) -> bool:
