@@ -6,15 +6,14 @@ A criterion is a few numbers of the long table, each with the line that it is co
 
 import sys
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from mmvae import params
+from mmvae.figure2 import Figure2, Lines
 from mmvae.files import FileError, read_table
-from mmvae.params import ParamsError, Section, Seed, real
-from mmvae.runs import COMPOSED
+from mmvae.params import ParamsError
 from mmvae.tables import CLASSIFIERS
 
 FACTORISATION, JOINT, CROSS, SYNERGY = "factorisation", "joint", "cross", "synergy"
@@ -23,45 +22,12 @@ INTERVAL = 1.96  # standard errors on each side: 95 %
 RATES, FITTED = "coherence.strong.", "fitted."
 
 
-class Lines(Section):
-    """What a tick needs. Shares are between 0 and 1.
-
-    transfer: of what a probe of a modality's own latents has above the commonest digit, the part that is left when it
-    was trained on the other's. style: R squared of brightness. joint: above agreement by chance. entropy: of the digits
-    drawn, nats. cross: above the commonest digit.
-    """
-
-    transfer: real(0, 1)
-    style: real(0, 1)
-    joint: real(0, 1)
-    entropy: real(0, 2.31)
-    cross: real(0, 1)
-
-
-class Figure2(Section):
-    """lines: of the ticks. composed: systems made of the runs of single modalities. tuned: group of runs -> run -> its
-    option -> the values tried, with `tuning_seed`.
-    """
-
-    lines: Lines
-    composed: list[Literal[COMPOSED]]
-    tuning_seed: Seed
-    tuned: dict[str, dict[str, dict[str, list[Any]]]]
-
-    def tried(self) -> dict[str, tuple[str, list[Any]]]:
-        """Run -> its one option and the values."""
-        found = {run: list(of.items()) for runs in self.tuned.values() for run, of in runs.items()}
-        if several := [run for run, options in found.items() if len(options) != 1]:
-            raise ParamsError(f"figure2.tuned: {several[0]} has {len(found[several[0]])} options; name one")
-        return {run: option for run, (option,) in found.items()}
-
-
 @dataclass(frozen=True)
 class Number:
-    """One number of a cell: of each seed, half the width of the 95 % interval, the mean line.
+    """One number of a cell: of each seed, half the width of a seed's 95 % interval, the mean line.
 
-    share: of test pairs or draws; if not, R squared, entropy or nats. above: is the lower end of the mean's interval
-    above the line, and every seed above its own?
+    share: of test pairs or draws; if not, R squared, entropy or nats. above: is the mean above the line by more than
+    `half`, and every seed above its own?
     """
 
     name: str
@@ -144,12 +110,14 @@ def cells(system: System, lines: Lines) -> Cells:
     return found
 
 
+def earned(numbers: list[Number]) -> list[Number]:
+    """What a system satisfies a criterion by: all numbers or none; of synergy, those of digits or those in nats."""
+    return [n for n in numbers if all(other.above for other in numbers if other.in_nats == n.in_nats)]
+
+
 def tick(numbers: list[Number]) -> bool | None:
-    """Does the system satisfy a criterion? None: it has no such map. Of synergy, either the digits or the nats do."""
-    if not numbers:
-        return None
-    kinds = ([n.above for n in numbers if n.in_nats == in_nats] for in_nats in (True, False))
-    return any(bool(above) and all(above) for above in kinds)
+    """Does the system satisfy a criterion? None: it has no such map."""
+    return bool(earned(numbers)) if numbers else None
 
 
 def report(every: pd.DataFrame, lines: Lines) -> dict[str, Cells]:
@@ -171,6 +139,8 @@ def marks(every: pd.DataFrame) -> dict[str, str]:
 def gains(every: pd.DataFrame) -> pd.DataFrame:
     """What a run is ahead of the single VAEs, the runs of one modality, seed by seed: rows of the long table.
 
+    Of several of one modality, the first. A modality that has none has no rows.
+
     gain.<a>, a share: of a probe of samples given a. gain.nats.<a>, of runs with `conditional`: how much more likely a
     is given the others than to its own VAE.
     """
@@ -181,7 +151,8 @@ def gains(every: pd.DataFrame) -> pd.DataFrame:
     densities = _named(every, r"likelihood\.from_(\w+)\.\1")
     nats = _ahead(_named(every, r"conditional\.(\w+)"), densities[densities["run"].isin(single)])
     found = [probed.assign(metric="gain." + probed["at"]), nats.assign(metric="gain.nats." + nats["at"])]
-    return pd.concat([rows for rows in found if not rows.empty]).drop(columns="at")
+    found = [rows for rows in found if not rows.empty]
+    return pd.concat(found).drop(columns="at") if found else every[:0]
 
 
 def _named(every: pd.DataFrame, pattern: str) -> pd.DataFrame:
@@ -192,9 +163,10 @@ def _named(every: pd.DataFrame, pattern: str) -> pd.DataFrame:
 
 def _ahead(rows: pd.DataFrame, single: pd.DataFrame) -> pd.DataFrame:
     """The rows less those of single VAEs of the same modality and seed, without the latter; errors as if unpaired."""
-    others = rows[~rows["run"].isin(single["run"])]
+    others = rows[~rows["run"].isin(single["run"]) & rows["at"].isin(single["at"])]
     key = pd.MultiIndex.from_frame(others[["at", "seed"]])
-    reference = single.set_index(["at", "seed"])[["value", "standard_error"]].reindex(key)
+    first = single.drop_duplicates(["at", "seed"]).set_index(["at", "seed"])
+    reference = first[["value", "standard_error"]].reindex(key)
     return others.assign(
         value=others["value"] - reference["value"].to_numpy(),
         standard_error=np.hypot(others["standard_error"], reference["standard_error"].to_numpy()),
@@ -224,7 +196,7 @@ TITLES = {
 
 
 def markdown(report: dict[str, Cells], marked: dict[str, str]) -> str:
-    """A table for each criterion: a row for each system, a column for each number; ticks in bold.
+    """A table for each criterion: a row for each system, a column for each number; in bold what earned it a tick.
 
     Shares in percent, +- the standard deviation over seeds. marked: what stands after a system's name.
     """
@@ -232,8 +204,9 @@ def markdown(report: dict[str, Cells], marked: dict[str, str]) -> str:
     for criterion, title in TITLES.items():
         rows: dict[str, dict[str, str]] = {}
         for run, of_run in report.items():
-            mark = "**" if tick(of_run[criterion]) else ""
+            bold = earned(of_run[criterion])
             for n in of_run[criterion]:
+                mark = "**" if n in bold else ""
                 factor, digits = (100, 0) if n.share else (1, 1 if n.in_nats else 2)
                 spread = pd.Series(n.seeds).std()
                 after = "" if pd.isna(spread) else f" ± {factor * spread:.{digits}f}"
@@ -246,8 +219,9 @@ def markdown(report: dict[str, Cells], marked: dict[str, str]) -> str:
 
 def main() -> None:
     try:
-        lines = params.section(Figure2, params.load(), "figure2").lines
-        for name in sys.argv[1:]:
+        content = params.load()
+        lines = params.section(Figure2, content, "figure2").lines
+        for name in sys.argv[1:] or content["digit_sets"]:
             every = read_table(f"metrics/{name}/figure2.csv")
             of_runs = every[every["run"] != CLASSIFIERS]
             print(markdown(report(of_runs, lines), marks(of_runs)))

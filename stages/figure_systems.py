@@ -3,6 +3,7 @@
 import pandas as pd
 
 from mmvae import params, runs, systems, tables
+from mmvae.figure2 import Figure2
 from mmvae.figures.grids import save
 from mmvae.figures.systems import figure2
 from mmvae.files import write_json, write_table
@@ -12,7 +13,7 @@ from stages import arguments, run
 def main() -> None:
     name = arguments("set").set
     content = params.load()
-    figure = params.section(systems.Figure2, content, "figure2")
+    figure = params.section(Figure2, content, "figure2")
     every = tables.gather(name, [*runs.of_set(content, name), *figure.composed], content["seeds"])
     every = pd.concat([every, systems.gains(every)]).reset_index(drop=True)
     write_table(f"metrics/{name}/figure2.csv", every)

@@ -8,10 +8,10 @@ from mmvae import model, params, runs
 from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
 from mmvae.evaluation.labelled import DigitTest, digit_test, shows_digit
+from mmvae.figure2 import Figure2
 from mmvae.files import write_table
 from mmvae.metrics.systems import cross_error, transfer
 from mmvae.runs import Run
-from mmvae.systems import Figure2
 from mmvae.training.device import find_device
 from mmvae.training.loop import Budget, train
 from mmvae.training.run import model_config, phases_of, splits, with_missing
@@ -42,8 +42,10 @@ def across(made: model.MultimodalModel, test: DigitTest) -> dict[str, float]:
     right, errors = [], cross_error.measure(made, test)
     for source, values in test.values.items():
         z = made.sample({source: values}, generator)
-        others = [name for name in test.judges[classifiers.STRONG] if name != source]
-        right += [shows_digit(made, name, z, test).mean() for name in others]
+        judged = [
+            name for name in made.generates([source]) if name != source and name in test.judges[classifiers.STRONG]
+        ]
+        right += [shows_digit(made, name, z, test).mean() for name in judged]
     between = [error.value for name, error in errors.items() if len(set(name.split("_to_"))) > 1]
     return {"cross": float(np.mean(right)), "error": float(np.mean(between))}
 
@@ -53,8 +55,8 @@ def main() -> None:
     device, content = find_device(), params.load()
     pairs = LabelledPairs(given.set, device)
     figure = params.section(Figure2, content, "figure2")
-    test = digit_test(pairs, list(pairs.kinds), content, figure.tuning_seed, "validation", strong=True)
     one, rows = runs.find(content, given.set, given.run), []
+    test = digit_test(pairs, list(one.kinds), content, figure.tuning_seed, "validation", strong=True)
     option, values = figure.tried()[given.run]
     if len(one.kinds) < 2:
         raise params.ParamsError(

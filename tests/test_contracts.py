@@ -188,6 +188,19 @@ def test_gradients_reach_all_that_a_phase_trains(name, options, kinds, generator
                 assert parameter.grad.isfinite().all() and parameter.grad.any(), key
 
 
+@each_model(sets=[PAIR])
+def test_a_batch_may_name_modalities_in_any_order(name, options, kinds, generator):
+    model, phases = toy_model(name, kinds, latents=LATENTS, **options), phases_of(name, options)
+    x = pairs_for(phases, BATCH, kinds).batch(slice(None))
+    if not model.paired or name in ("bimodal_autoencoder", "sba"):
+        pytest.skip("by its order, one modality is shifted against the others, or they are masked")
+    for loss in (phase.loss for phase in phases):
+        noise = [(names, torch.zeros_like(drawn)) for names, drawn in loss.noise(model, BATCH, generator)]
+        one, other = (loss(model, of, noise, torch.tensor(1.0)) for of in (x, dict(reversed(x.items()))))
+        torch.testing.assert_close(one.bound, other.bound)
+        torch.testing.assert_close(one.surrogate, other.surrogate)
+
+
 @each_model()
 def test_a_saved_model_is_the_same_model(name, options, kinds, tmp_path):
     model, x = toy_model(name, kinds, latents=LATENTS, **options).eval(), toy_pairs(BATCH, kinds).batch(slice(None))

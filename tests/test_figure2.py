@@ -12,6 +12,7 @@ from toys import untrained_classifiers, write_digit_noise
 
 from mmvae import params, runs, systems
 from mmvae.evaluation import classifiers
+from mmvae.figures.confusion import confusions
 from mmvae.files import read_table
 from mmvae.training.run import train_run
 from stages import evaluate_system, figure_confusion, figure_system_images, figure_systems, gather_tuning, tune
@@ -86,6 +87,10 @@ def test_from_weights_to_the_figure(folder, monkeypatch):
     assert list(read_table(folder / "metrics/digits/tuning.csv")["value"]) == [0.3, 3.0]
     for name in ("figure2", "figure2_images", "confusion"):
         assert (folder / f"plots/digits/{name}.png").stat().st_size > 10_000
+
+
+def test_the_figure_of_systems_without_pairs_may_have_none():
+    assert not confusions({}, {}, "none").axes
 
 
 def test_tuning_sees_no_test_image(folder, monkeypatch):

@@ -11,8 +11,10 @@ import yaml
 from conftest import ROOT
 from toys import SMALL, WORDS, toy_values
 
-from mmvae import registry, report
+from mmvae import model, params, registry, report
+from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
+from mmvae.evaluation.labelled import digit_test
 from mmvae.figures import curves
 from mmvae.files import read_arrays, read_csv, read_table
 from stages import (
@@ -29,6 +31,7 @@ from stages import (
     tables,
     train,
     train_classifiers,
+    tune,
 )
 
 MODALITIES = {"a": "grey", "b": "colour", "c": "captions", "d": "text"}
@@ -146,6 +149,12 @@ def test_what_is_not_there_is_not_measured(project):
     assert of(words, "likelihood.") == {"from_c.c"}
     judged = {"cross.c_to_a", "reconstruction.a", "from_both.a", "entropy.a"}
     assert of(both, "coherence.strong.") == judged, "one kind of image agrees with nothing"
+
+
+def test_tuning_judges_a_run_by_what_it_sees(project):
+    test = digit_test(LabelledPairs("toy", "cpu"), ["a", "c"], params.load(), 0, "validation", strong=True)
+    judged = tune.across(model.load("models/toy/a_and_c/0.safetensors"), test)
+    assert set(judged) == {"cross", "error"} and 0 <= judged["cross"] <= 1
 
 
 def test_every_number_is_in_the_tables(project, capsys, monkeypatch):

@@ -201,8 +201,9 @@ def test_codes_that_are_turned_are_aligned_by_a_rotation():
 
 
 @pytest.mark.slow
-def test_frechet_distances_in_inception(tmp_path):
+def test_frechet_distances_in_inception(tmp_path, monkeypatch):
     """With random weights: those of a network that torchvision makes, which sees pixels in [-1, 1]."""
+    monkeypatch.setattr(inception, "AT_ONCE", 2)
     torch.manual_seed(0)
     made = torchvision.models.inception_v3(weights=None, init_weights=False)
     for weight in (w for w in made.parameters() if w.dim() == 4):  # by default, 1e-7 is left of an image at the end

@@ -5,8 +5,9 @@ import pytest
 from conftest import ROOT
 
 from mmvae import params, runs, schema, systems
+from mmvae.figure2 import Figure2, Lines
 
-LINES = systems.Lines(transfer=0.5, style=0.3, joint=0.1, entropy=2.0, cross=0.1)
+LINES = Lines(transfer=0.5, style=0.3, joint=0.1, entropy=2.0, cross=0.1)
 STUDY = ROOT / "studies" / "figure2"
 
 
@@ -95,6 +96,11 @@ def test_the_gain_over_single_vaes():
     )
     found = systems.gains(every.assign(standard_error=0.1)).set_index("metric")["value"]
     assert found.round(6).to_dict() == {"gain.a": 0.2, "gain.b": -0.2}
+    wider = every[every["run"] == "one"].assign(run="wider", value=0.1)
+    every = pd.concat([every[every["run"] != "other"], wider]).assign(standard_error=0.1)
+    found = systems.gains(every).set_index("metric")["value"]
+    assert found.round(6).to_dict() == {"gain.a": 0.2}, "ahead of the first VAE of a; there is none of b"
+    assert systems.gains(every[every["run"] == "joint"]).empty
 
 
 def test_the_likelihood_given_the_other_is_ahead_of_the_single_vaes():
@@ -123,7 +129,7 @@ def test_tuned_values_replace_options_and_networks():
 
 def test_the_studys_parameters_are_allowed():
     content = params.load(STUDY / "params.yaml")
-    figure = params.section(systems.Figure2, content, "figure2")
+    figure = params.section(Figure2, content, "figure2")
     schema.check({key: value for key, value in content.items() if key != "figure2"})
     for group, of_runs in figure.tuned.items():
         assert of_runs.keys() <= content["runs"][group].keys()

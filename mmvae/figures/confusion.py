@@ -16,6 +16,10 @@ def confusions(found: Confusions, curves: dict[str, pd.DataFrame], title: str) -
 
     A ring is at the digit that a found one stands for at best; `exchanged` is the share that is right then.
     """
+    if not found:
+        figure = Figure(figsize=(9, 1))
+        figure.suptitle(f"{title}: none")
+        return figure
     rows = 1 + max(map(len, found.values()))
     figure = Figure(figsize=(2.6 * len(found), 2.9 * rows), layout="constrained")
     axes = figure.subplots(rows, len(found), squeeze=False)

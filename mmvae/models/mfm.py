@@ -91,7 +91,7 @@ class FactorLoss(PlainLoss):
     def __call__(self, model: MFM, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
         x, digits = unlabelled(x)
         shared, found = model.shared_factor(x), {name: model.factors(name, value) for name, value in x.items()}
-        own = {name: private[name] for name, (_, private) in found.items()}
+        own = {name: found[name][1][name] for name in model.modalities}
         likelihood = model.log_likelihood(x, torch.cat([shared, *own.values()], -1))
         said = log_share(model.classifier(shared), digits)
         missed = sum((u - shared).square().sum(-1) for u, _ in found.values())

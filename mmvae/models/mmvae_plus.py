@@ -83,7 +83,7 @@ class AuxiliaryBound(SampledElbo):
         return [(names, model.noise(names, self.particles, batch, generator))]
 
     def __call__(self, model: MultimodalVAE, x: Inputs, noise: Noise, annealing: Tensor) -> Estimate:
-        given = {name: model.split(name, value) for name, value in x.items()}
+        given = {name: model.split(name, x[name]) for name in model.modalities}
         drawn_from = {m: model.joined(u, {m: w}, model.auxiliary()) for m, (u, w) in given.items()}
         z = Mixture.of(drawn_from).place(noise[0][1])
         every, rows = z.new_zeros(z.shape[:3]), torch.arange(z[..., 0].numel(), device=z.device)

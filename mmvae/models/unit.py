@@ -47,7 +47,7 @@ class Discriminator(nn.Module):
 class UNIT(WithPrior):
     """A posterior has variance 1."""
 
-    paired, fewest_modalities, refused = False, 2, ("captions",)
+    paired, fewest_modalities, refused = False, 2, ("captions", "text")
 
     def __init__(self, config: ModelConfig):
         super().__init__(config)

@@ -10,7 +10,7 @@ class Options(Section):
 
 
 class VAE(mmvae.MMVAE):
-    """One modality."""
+    """Of several modalities, MMVAE under the loose bound."""
 
 
 MODEL = VAE

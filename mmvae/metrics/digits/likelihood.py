@@ -129,7 +129,7 @@ def _estimates(
     if len(names) == 1:
         return values
     both = every.of(*model.posterior(x).names)
-    budget = samples // len(both.names)
+    budget = max(1, samples // len(both.names))
     values["joint"] = both.joint()
     values["joint_scaled"] = both.joint({name: model.modalities[name].scaling for name in names})
     for m in names:

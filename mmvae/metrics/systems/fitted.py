@@ -1,7 +1,7 @@
 """Joint generation from a Gaussian mixture fitted to latents after training, in place of the prior.
 
-One latent of each training pair, given all modalities; never two side by side, by which it would learn the pairing. Of
-a system that does not look at pairs, latents given one modality; private ones have mixtures of their own.
+One latent of each training pair, given all modalities; of late fusion, one of each side by side. Of a system that does
+not look at pairs, latents given one modality; private ones have mixtures of their own.
 """
 
 import numpy as np

@@ -14,6 +14,7 @@ from mmvae.metrics.systems.frechet import distances
 from mmvae.model import MultimodalModel
 
 SIZE = 299  # pixels
+AT_ONCE = 64  # images
 
 
 class Inception(nn.Module):
@@ -40,9 +41,11 @@ class Inception(nn.Module):
         """(B, C, H, W), grey or colour, in [0, 1] -> (B, 2048)."""
         from torchvision.transforms.v2 import functional
 
-        colour = images.expand(-1, 3, -1, -1)
-        larger = functional.resize(colour, [SIZE, SIZE], antialias=True)
-        return self.network(functional.normalize(larger, MEAN, STD))
+        result = []
+        for part in images.split(AT_ONCE):
+            larger = functional.resize(part.expand(-1, 3, -1, -1), [SIZE, SIZE], antialias=True)
+            result.append(self.network(functional.normalize(larger, MEAN, STD)))
+        return torch.cat(result)
 
 
 def measure(model: MultimodalModel, test: DigitTest) -> dict:
