@@ -144,7 +144,7 @@ def test_private_codes_are_needed(name):
         toy_model(name, latents=3)
 
 
-@pytest.mark.parametrize(("name", "made"), [("dmae", "a b both"), ("cvae", "a b both"), ("rbm", "a b both joint")])
+@pytest.mark.parametrize(("name", "made"), [("dmae", "a b both"), ("rbm", "a b both joint")])
 def test_what_is_made_of_captions(name, made, generator):
     """From the prior, only by models that have one."""
     kinds = {"a": "captions", "b": "features"}

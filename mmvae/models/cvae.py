@@ -31,7 +31,7 @@ class Options(Section):
 class CVAE(MultimodalModel):
     """Given several others, what they say is averaged; given none, summary and prior are zeros and N(0, I)."""
 
-    sees_all, fewest_modalities = False, 2
+    sees_all, fewest_modalities, refused = False, 2, ("captions",)  # of which it has no reconstruction to judge
 
     def __init__(self, config: ModelConfig):
         super().__init__(config)
