@@ -38,9 +38,9 @@ def names() -> dict[str, set[str]]:
 
 
 def load() -> None:
-    """Import them. Some packages load what a name stands for when it is asked for."""
+    """Import all of them, by name, too: some packages load what a name stands for when it is asked for."""
     for module, asked in names().items():
-        with suppress(ImportError):  # as above
+        with suppress(ImportError):  # of which a stage will tell, too
             loaded = importlib.import_module(module)
             for name in sorted(asked):
                 getattr(loaded, name, None)

@@ -48,7 +48,8 @@ class Executor:
 
     def __enter__(self) -> "Executor":
         self._context = multiprocessing.get_context("forkserver")
-        if sys.platform == "linux" and forks.of_this_project():  # else what they start outlives no fork
+        if sys.platform == "linux" and forks.of_this_project():
+            # on other systems, what the packages start does not outlive a fork
             self._context.set_forkserver_preload(["fanout.preload"])
         forkserver.ensure_running()
         self._pool = ThreadPoolExecutor(self.slots)

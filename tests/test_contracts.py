@@ -47,8 +47,8 @@ def variants(folder):
     return found
 
 
-def each_model(has_density=False, sets=SETS):
-    """Every model on every set that it takes; or those that have densities."""
+def each_model(has_density=False, sets=SETS, but=()):
+    """Every model on every set that it takes; or those that have densities; but not those named."""
     return pytest.mark.parametrize(
         ("name", "options", "kinds"),
         [
@@ -57,6 +57,7 @@ def each_model(has_density=False, sets=SETS):
             for model in [registry.find("models", case.values[0]).MODEL]
             if len(kinds) >= model.fewest_modalities and not set(kinds.values()) & set(model.refused)
             if model.has_density or not has_density
+            if case.values[0] not in but
         ],
     )
 
@@ -188,12 +189,11 @@ def test_gradients_reach_all_that_a_phase_trains(name, options, kinds, generator
                 assert parameter.grad.isfinite().all() and parameter.grad.any(), key
 
 
-@each_model(sets=[PAIR])
+# By their order, one modality is shifted against the others (the first four), or they are masked.
+@each_model(sets=[PAIR], but=("dan", "dann", "dsn", "unit", "bimodal_autoencoder", "sba"))
 def test_a_batch_may_name_modalities_in_any_order(name, options, kinds, generator):
     model, phases = toy_model(name, kinds, latents=LATENTS, **options), phases_of(name, options)
     x = pairs_for(phases, BATCH, kinds).batch(slice(None))
-    if not model.paired or name in ("bimodal_autoencoder", "sba"):
-        pytest.skip("by its order, one modality is shifted against the others, or they are masked")
     for loss in (phase.loss for phase in phases):
         noise = [(names, torch.zeros_like(drawn)) for names, drawn in loss.noise(model, BATCH, generator)]
         one, other = (loss(model, of, noise, torch.tensor(1.0)) for of in (x, dict(reversed(x.items()))))
