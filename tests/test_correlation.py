@@ -167,6 +167,22 @@ def test_attributes_of_right_and_of_strangers_captions():
     assert wrong["accuracy"].value == pytest.approx(right["chance"].value)
 
 
+def test_standard_errors_of_attributes_are_over_images():
+    """Captions that agree say nothing new; the error is that of images drawn again and again."""
+    rng = np.random.default_rng(0)
+    truth, sentences = birds_and_captions(200, rng)
+    stated, strangers = attributes.stated(sentences), correlation.strangers(200, rng)
+    guessed = np.where(rng.random((200, 1)) < 0.5, truth, truth[strangers])  # an image is right, or all wrong
+    once = attributes.agreement(stated, guessed, strangers)
+    repeated = [np.repeat(rows, EACH, 0) for rows in (stated, guessed)]
+    ten = attributes.agreement(*repeated, np.repeat(strangers * EACH, EACH), EACH)
+    assert all(ten[name] == pytest.approx(once[name]) for name in ("accuracy", "chance", "stated"))
+    again = rng.integers(0, 200, (2000, 200))
+    right, compared = ((stated == guessed) & (stated >= 0)).sum(1), (stated >= 0).sum(1)
+    drawn = right[again].sum(1) / compared[again].sum(1)
+    assert once["accuracy"].standard_error == pytest.approx(drawn.std(), rel=0.06)
+
+
 @pytest.mark.parametrize(
     ("caption", "expected"),
     [

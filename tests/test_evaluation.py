@@ -66,6 +66,15 @@ def test_coherence_of_a_model_that_adds_one():
     assert "from_others" not in rates, "that is the cross generation of two"
 
 
+def test_a_model_that_never_sees_both_is_not_given_both():
+    labels = np.arange(20) % 10
+    test = {name: images(labels) for name in ("mnist", "plates", "words")}
+    model = Digits(*test)
+    model.sees_all = False
+    rates = coherence.measure(model, given(test, labels, {"strong": {name: Reader() for name in test}}))["strong"]
+    assert set(rates) == {"entropy", "reconstruction", "joint_by_chance", "joint", "cross"}
+
+
 def test_coherence_of_three_modalities_of_which_two_are_judged():
     """The third says another digit."""
     labels = np.arange(200) % 10

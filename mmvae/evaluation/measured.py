@@ -25,6 +25,18 @@ def share(hits: np.ndarray) -> Measured:
     return Measured(p, float(np.sqrt(p * (1 - p) / max(len(hits), 1))))
 
 
+def ratio(hits: np.ndarray, counted: np.ndarray) -> Measured:
+    """The sum of hits over the sum of counted, (n,) each, of n independent items; of nothing counted, 0.
+
+    The standard error by linearisation (Cochran 1977, Sampling Techniques, chapter 6).
+    """
+    total, n = float(counted.sum()), len(counted)
+    if not total:
+        return Measured(0.0, 0.0)
+    value = float(hits.sum()) / total
+    return Measured(value, float(np.sqrt(((hits - value * counted) ** 2).sum() * n / max(n - 1, 1))) / total)
+
+
 def table(nested: dict) -> pd.DataFrame:
     """`metric` (keys joined by dots), `value` and `standard_error` of every number in nested dictionaries."""
     return pd.DataFrame(_rows(nested, ()), columns=["metric", "value", "standard_error"])

@@ -8,7 +8,7 @@ import numpy as np
 from mmvae.data.prepared import CAPTIONS
 from mmvae.datasets import birds
 from mmvae.evaluation.captioned import BOTH, JOINT, CaptionTest, Collection
-from mmvae.evaluation.measured import share
+from mmvae.evaluation.measured import Measured, ratio
 from mmvae.evaluation.probes import fit_probe
 from mmvae.model import MultimodalVAE
 
@@ -35,21 +35,28 @@ class Probes:
         return np.stack([probe.predict(features) for probe in self.probes], 1)
 
 
-def agreement(one: np.ndarray, other: np.ndarray, strangers: np.ndarray) -> dict:
+def agreement(one: np.ndarray, other: np.ndarray, strangers: np.ndarray, each: int = 1) -> dict:
     """Share of equal attributes among those that both have, and the share by chance.
 
     `strangers` (n,) says which row of `other` stands in for each when chance is measured. `stated`: the share of
-    attributes that both have.
+    attributes that both have. `each`: successive rows of one image, which standard errors count as one item.
     """
+
+    def of_images(rows: np.ndarray) -> np.ndarray:  # (n, some of A) -> (n / each,)
+        return rows.reshape(len(rows) // each, -1).sum(1)
+
+    def equal(other: np.ndarray, columns: slice = slice(None)) -> Measured:
+        compared = ((one >= 0) & (other >= 0))[:, columns]
+        return ratio(of_images((one == other)[:, columns] & compared), of_images(compared))
+
     compared = (one >= 0) & (other >= 0)
-    equal, by_chance = one == other, one == other[strangers]
-    also = (one >= 0) & (other[strangers] >= 0)
+    strange = other[strangers]
     return {
-        "accuracy": share(equal[compared]),
-        "chance": share(by_chance[also]),
-        "stated": share(compared.ravel()),
+        "accuracy": equal(other),
+        "chance": equal(strange),
+        "stated": ratio(of_images(compared), of_images(np.ones_like(compared))),
         "each": {
-            name: {"accuracy": share(equal[compared[:, a], a]), "chance": share(by_chance[also[:, a], a])}
+            name: {"accuracy": equal(other, slice(a, a + 1)), "chance": equal(strange, slice(a, a + 1))}
             for a, name in enumerate(NAMES)
         },
     }
@@ -66,17 +73,16 @@ def measure(_: MultimodalVAE, test: CaptionTest) -> dict:
     """
     if test.attributes is None:
         return {}
-    real, made, image = test.real, test.made, test.image
-    probes = Probes(test.training_features, test.training_attributes)
-    result = {"probes": agreement(probes.seen(real.features), test.attributes, test.strangers)}
+    real, made, image, each = test.real, test.made, test.image, test.each
+    probes, truth, strangers = Probes(test.training_features, test.training_attributes), test.attributes, test.strangers
+    result = {"probes": agreement(probes.seen(real.features), truth, strangers, each)}
     if image in made:
-        reconstructed = probes.seen(made[image].features)
-        result["image_reconstruction"] = agreement(reconstructed, test.attributes, test.strangers)
+        result["image_reconstruction"] = agreement(probes.seen(made[image].features), truth, strangers, each)
     if CAPTIONS in made:
-        result["caption_reconstruction"] = agreement(_stated(made[CAPTIONS]), _stated(real), test.strangers)
+        result["caption_reconstruction"] = agreement(_stated(made[CAPTIONS]), _stated(real), strangers, each)
     if BOTH in made:
-        result["image_to_sentence"] = agreement(_stated(made[image]), test.attributes, test.strangers)
-        result["sentence_to_image"] = agreement(probes.seen(made[CAPTIONS].features), _stated(real), test.strangers)
+        result["image_to_sentence"] = agreement(_stated(made[image]), truth, strangers, each)
+        result["sentence_to_image"] = agreement(probes.seen(made[CAPTIONS].features), _stated(real), strangers, each)
     if BOTH in made and JOINT in made:
         joint = made[JOINT]
         others = np.roll(np.arange(len(joint.tokens)), 1)

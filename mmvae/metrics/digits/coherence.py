@@ -45,47 +45,43 @@ def see(model: MultimodalModel, z: Tensor, given: Sequence[str], judges: Judges)
     return {kind: {name: np.concatenate(digits) for name, digits in seen.items()} for kind, seen in parts.items()}
 
 
+@torch.no_grad()
 def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """Table 2: agreement rates under each kind of classifier, over all test pairs, from one posterior sample each.
 
     joint: the modalities generated from one prior draw show the same digit. joint_by_chance: how often they would if
     each drew its digits, as common as they are, by itself. cross.<a>_to_<b>: the image generated from the other
-    modality shows its digit. reconstruction.<a> and from_both.<a>: from itself, and from all modalities.
-    from_others.<a>, of three or more modalities: from all but itself. entropy.<a>: of the digits generated from the
+    modality shows its digit. reconstruction.<a>: from itself. Of models that see all at once, from_both.<a>: from all
+    modalities; from_others.<a>, of three or more: from all but itself. entropy.<a>: of the digits generated from the
     prior, nats.
     """
     generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
     names, labels = list(model.modalities), test.digits
 
-    def sample(given: list[str]) -> Tensor:
-        return model.sample({name: test.values[name] for name in given}, generator)
+    def given(members: list[str]) -> Seen:
+        z = model.sample({name: test.values[name] for name in members}, generator)
+        return see(model, z, members, test.judges)
 
-    with torch.no_grad():
-        joint = {kind: {} for kind in test.judges}
-        if model.generates([]):
-            joint = see(model, model.draw(test.settings.joint_samples, generator), [], test.judges)
-        given = {name: sample([name]) for name in names}
-        both = sample(names)
-        rest = {name: [n for n in names if n != name] for name in names} if len(names) > 2 else {}
-        others = {name: sample(of) for name, of in rest.items()}
-    from_all = see(model, both, names, test.judges)
-    from_one = {name: see(model, z, [name], test.judges) for name, z in given.items()}
-    from_others = {name: see(model, z, rest[name], test.judges) for name, z in others.items()}
+    drawn: Seen = {}
+    if model.generates([]):
+        drawn = see(model, model.draw(test.settings.joint_samples, generator), [], test.judges)
+    from_one = {name: given([name]) for name in names}
+    together = model.sees_all and len(names) > 1
+    from_both = given(names) if together else {}
+    rest = {name: [n for n in names if n != name] for name in names if together and len(names) > 2}
+    from_others = {name: given(members) for name, members in rest.items()}
     result = {}
     for kind in test.judges:
-        rates = _rates(joint[kind], {n: of[kind] for n, of in from_one.items()}, from_all[kind], labels)
-        if others:
+        rates = _rates(drawn.get(kind, {}), {n: of[kind] for n, of in from_one.items()}, labels)
+        if from_both:
+            rates["from_both"] = {name: share(digits == labels) for name, digits in from_both[kind].items()}
+        if from_others:
             rates["from_others"] = {n: share(of[kind][n] == labels) for n, of in from_others.items() if n in of[kind]}
         result[kind] = rates
     return result
 
 
-def _rates(
-    drawn: dict[str, np.ndarray],
-    from_one: dict[str, dict[str, np.ndarray]],
-    from_both: dict[str, np.ndarray],
-    labels: np.ndarray,
-) -> dict:
+def _rates(drawn: dict[str, np.ndarray], from_one: dict[str, dict[str, np.ndarray]], labels: np.ndarray) -> dict:
     """The rates of one kind of classifier, of what the model generates.
 
     `joint` needs two modalities that are judged, `cross` two that the model has.
@@ -105,5 +101,4 @@ def _rates(
             for target, digits in of.items()
             if source != target
         }
-        rates["from_both"] = {name: share(digits == labels) for name, digits in from_both.items()}
     return rates
