@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmvae import model, params, registry, runs
 from mmvae.data.prepared import LabelledPairs
-from mmvae.evaluation.labelled import digit_test
+from mmvae.evaluation.labelled import digit_test, seeded
 from mmvae.evaluation.measured import table
 from mmvae.files import read_table, write_table
 from mmvae.late_fusion import LateFusion
@@ -27,7 +27,7 @@ def cost(trained: MultimodalModel, phases: list[Phase], x: Inputs) -> dict:
 
     A screen's share depends on the weights, which are those at the end of the training. The model is left in training.
     """
-    generator = torch.Generator(next(iter(x.values())).device).manual_seed(0)
+    generator = seeded(x, 0)
     batch = len(next(iter(x.values())))
     trained.requires_grad_(True).train()
     operations = 0.0

@@ -7,7 +7,7 @@ import torch
 from mmvae import model, params, runs
 from mmvae.data.prepared import LabelledPairs
 from mmvae.evaluation import classifiers
-from mmvae.evaluation.labelled import DigitTest, digit_test, shows_digit
+from mmvae.evaluation.labelled import DigitTest, digit_test, seeded, shows_digit
 from mmvae.figure2 import Figure2
 from mmvae.files import write_table
 from mmvae.metrics.systems import cross_error, transfer
@@ -38,7 +38,7 @@ def across(made: model.MultimodalModel, test: DigitTest) -> dict[str, float]:
     if not any(made.generates([name]) for name in test.values):
         carried = [rate.value for name, rate in transfer.measure(made, test).items() if "_to_" in name]
         return {"transfer": float(np.mean(carried))}
-    generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
+    generator = seeded(test.values, test.seed)
     right, errors = [], cross_error.measure(made, test)
     for source, values in test.values.items():
         z = made.sample({source: values}, generator)

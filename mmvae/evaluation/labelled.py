@@ -67,11 +67,16 @@ def digit_test(
 Views = dict[str, list[str]]  # what latents are called -> the modalities that they are given
 
 
+def seeded(x: Inputs, seed: int) -> torch.Generator:
+    """Random numbers where the values are."""
+    return torch.Generator(next(iter(x.values())).device).manual_seed(seed)
+
+
 @torch.no_grad()
 def latents(model: MultimodalModel, values: Inputs, seed: int, views: Views | None = None) -> dict[str, np.ndarray]:
     """One posterior sample (n, D) of each pair, given each modality alone or as `views` says."""
-    generator = torch.Generator(next(iter(values.values())).device).manual_seed(seed)
     views = views or {name: [name] for name in model.modalities}
+    generator = seeded(values, seed)
     given = {view: {name: values[name] for name in names} for view, names in views.items()}
     return {view: model.sample(x, generator).cpu().numpy() for view, x in given.items()}
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmvae.evaluation.classifiers import Judges, predict
 from mmvae.evaluation.generation import DECODED_AT_ONCE
-from mmvae.evaluation.labelled import DigitTest
+from mmvae.evaluation.labelled import DigitTest, seeded
 from mmvae.evaluation.measured import share
 from mmvae.model import MultimodalModel
 
@@ -26,6 +26,14 @@ def chance_agreement(modalities: list[np.ndarray]) -> float:
     """How often collections of digits would agree in all modalities if they were drawn from independently."""
     shares = [np.bincount(digits, minlength=10) / len(digits) for digits in modalities]
     return float(np.prod(shares, axis=0).sum())
+
+
+def agreement(modalities: list[np.ndarray]) -> dict:
+    """joint and joint_by_chance, of the digits (n,) of two or more modalities; of fewer, nothing."""
+    if len(modalities) < 2:
+        return {}
+    joint = share(np.logical_and.reduce([digits == modalities[0] for digits in modalities]))
+    return {"joint_by_chance": chance_agreement(modalities), "joint": joint}
 
 
 @torch.no_grad()
@@ -55,7 +63,7 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     modalities; from_others.<a>, of three or more: from all but itself. entropy.<a>: of the digits generated from the
     prior, nats.
     """
-    generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
+    generator = seeded(test.values, test.seed)
     names, labels = list(model.modalities), test.digits
 
     def given(members: list[str]) -> Seen:
@@ -90,10 +98,7 @@ def _rates(drawn: dict[str, np.ndarray], from_one: dict[str, dict[str, np.ndarra
         "entropy": {name: entropy(digits) for name, digits in drawn.items()},
         "reconstruction": {name: share(of[name] == labels) for name, of in from_one.items() if name in of},
     }
-    if len(drawn) > 1:
-        first = next(iter(drawn.values()))
-        rates["joint_by_chance"] = chance_agreement(list(drawn.values()))
-        rates["joint"] = share(np.logical_and.reduce([digits == first for digits in drawn.values()]))
+    rates |= agreement(list(drawn.values()))
     if len(from_one) > 1:
         rates["cross"] = {
             f"{source}_to_{target}": share(digits == labels)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mmvae.evaluation.labelled import DigitTest
+from mmvae.evaluation.labelled import DigitTest, seeded
 from mmvae.evaluation.measured import Measured, share
 from mmvae.evaluation.probes import fit_probe
 from mmvae.model import Inputs, MultimodalModel
@@ -30,7 +30,7 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     given all but that one. Each on posterior samples and on means. `majority` is what always answering the commonest
     training digit gives.
     """
-    generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
+    generator = seeded(test.values, test.seed)
     names = list(test.values)
     views = {name: [name] for name in names}
     if len(names) > 1 and model.sees_all:

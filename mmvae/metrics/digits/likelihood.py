@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mmvae.distributions import Family, Mixture
-from mmvae.evaluation.labelled import DigitTest
+from mmvae.evaluation.labelled import DigitTest, seeded
 from mmvae.evaluation.measured import mean
 from mmvae.model import Inputs, MultimodalVAE, subsets
 
@@ -100,7 +100,7 @@ def likelihoods(model: MultimodalVAE, x: Inputs, samples: int, seed: int) -> dic
     budget, and samples made for each of them. In the data, two images that share only a digit share at most
     ln 10 = 2.30 nats.
     """
-    generator = torch.Generator(next(iter(x.values())).device).manual_seed(seed)
+    generator = seeded(x, seed)
     names = list(model.modalities)
     chunks: dict[str, list[Tensor]] = {}
     total = len(x[names[0]])

@@ -1,8 +1,6 @@
 """Log-likelihoods of one modality given the others, of systems without a density of all."""
 
-import torch
-
-from mmvae.evaluation.labelled import DigitTest
+from mmvae.evaluation.labelled import DigitTest, seeded
 from mmvae.evaluation.measured import mean
 from mmvae.model import MultimodalModel
 
@@ -12,6 +10,6 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     if not hasattr(model, "log_conditional"):
         return {}
     few = {name: values[: test.settings.likelihood_pairs] for name, values in test.values.items()}
-    generator = torch.Generator(next(iter(few.values())).device).manual_seed(test.seed)
+    generator = seeded(few, test.seed)
     samples = test.settings.likelihood_samples
     return {name: mean(model.log_conditional(name, few, samples, generator).cpu().numpy()) for name in few}

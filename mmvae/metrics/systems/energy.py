@@ -2,7 +2,7 @@
 
 import torch
 
-from mmvae.evaluation.labelled import DigitTest
+from mmvae.evaluation.labelled import DigitTest, seeded
 from mmvae.evaluation.measured import mean
 from mmvae.model import MultimodalModel
 
@@ -17,7 +17,7 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     if not hasattr(model, "rbm"):
         return {}
     codes, _ = model.given(test.values)
-    log_partition = model.rbm.log_partition(CHAINS, TEMPERATURES, torch.Generator(codes.device).manual_seed(test.seed))
+    log_partition = model.rbm.log_partition(CHAINS, TEMPERATURES, seeded(test.values, test.seed))
     normal = torch.distributions.Normal(0.0, 1.0).log_prob(codes).sum(-1)
     found = {"log_likelihood": -model.rbm.free_energy(codes) - log_partition, "normal": normal}
     return {name: mean(values.cpu().numpy()) for name, values in found.items()}

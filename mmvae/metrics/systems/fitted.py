@@ -8,9 +8,8 @@ import numpy as np
 
 from mmvae.evaluation.classifiers import STRONG
 from mmvae.evaluation.labelled import DigitTest, latents
-from mmvae.evaluation.measured import share
 from mmvae.evaluation.mixtures import fit
-from mmvae.metrics.digits.coherence import chance_agreement, entropy, see
+from mmvae.metrics.digits.coherence import agreement, entropy, see
 from mmvae.model import MultimodalModel
 from mmvae.private import PrivateLatents
 
@@ -36,10 +35,6 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     mixtures = [fit(rows.astype(np.float64), test.seed) for rows in training_rows(model, test)]
     drawn = [rng.permutation(mixture.sample(test.settings.joint_samples)[0]) for mixture in mixtures]
     z = test.on_device(np.concatenate(drawn, 1).astype(np.float32))
-    seen = list(see(model, z, names, test.judges)[STRONG].items())
-    result: dict = {"components": mixtures[0].n_components, "entropy": {name: entropy(found) for name, found in seen}}
-    if len(seen) > 1:
-        digits = [found for _, found in seen]
-        result["joint"] = share(np.logical_and.reduce([found == digits[0] for found in digits]))
-        result["joint_by_chance"] = chance_agreement(digits)
-    return result
+    seen = see(model, z, names, test.judges)[STRONG]
+    entropies = {name: entropy(digits) for name, digits in seen.items()}
+    return {"components": mixtures[0].n_components, "entropy": entropies, **agreement(list(seen.values()))}

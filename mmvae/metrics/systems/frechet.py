@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmvae.evaluation.classifiers import PREDICTED_AT_ONCE, STRONG
 from mmvae.evaluation.frechet import frechet
 from mmvae.evaluation.generation import decoded
-from mmvae.evaluation.labelled import DigitTest, latents
+from mmvae.evaluation.labelled import DigitTest, latents, seeded
 from mmvae.model import MultimodalModel
 
 
@@ -34,8 +34,7 @@ def distances(model: MultimodalModel, test: DigitTest, networks: Mapping[str, nn
             continue
         real = seen(judge, test.values[name])
         if name in model.generates([]):
-            generator = torch.Generator(test.values[name].device).manual_seed(test.seed)
-            drawn = model.draw(len(test.digits), generator)
+            drawn = model.draw(len(test.digits), seeded(test.values, test.seed))
             result.setdefault("prior", {})[name] = frechet(seen(judge, decoded(model, name, drawn)), real)
         for source, z in given.items():
             if name in model.generates([source]):

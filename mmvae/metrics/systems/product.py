@@ -3,7 +3,7 @@
 import torch
 
 from mmvae.evaluation.classifiers import STRONG
-from mmvae.evaluation.labelled import DigitTest, shows_digit
+from mmvae.evaluation.labelled import DigitTest, seeded, shows_digit
 from mmvae.evaluation.measured import share
 from mmvae.evaluation.probes import fit_probe
 from mmvae.model import MultimodalModel
@@ -14,7 +14,7 @@ def measure(model: MultimodalModel, test: DigitTest) -> dict:
     """probe: test accuracy of a probe of its samples. image.<a>: share of a's images from them that show the digit."""
     if not hasattr(model, "product_posterior") or len(model.modalities) < 2:
         return {}
-    generator = torch.Generator(next(iter(test.values.values())).device).manual_seed(test.seed)
+    generator = seeded(test.values, test.seed)
     training, held_out = (
         model.product_posterior(values).sample_one(generator) for values in (test.training, test.values)
     )
