@@ -178,7 +178,7 @@ def _connect(on: str, jobs: int | None) -> None:
         if address:
             ray.init(on if on.startswith("ray://") else address, **settings)
         else:
-            ray.init(num_cpus=jobs, include_dashboard=False, **settings)
+            ray.init(num_cpus=jobs and jobs * machine.threads(), include_dashboard=False, **settings)
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         raise ClusterError(f"no Ray cluster for --on {on}: {error}") from error
     finally:

@@ -31,19 +31,20 @@ class Adapted(Classifying):
         self.classifier = head(len(range(config.latents)[self.common]), CLASSES)
 
     @classmethod
-    def check(cls, model: str, kinds: dict[str, str], options: dict) -> None:
-        super().check(model, kinds, options)
-        one_of(kinds, options, "source")
+    def check(cls, config: ModelConfig) -> None:
+        super().check(config)
+        one_of_kinds(config, "source")
 
 
-def one_of(kinds: dict[str, str], options: dict, option: str) -> None:
+def one_of_kinds(config: ModelConfig, option: str) -> None:
     """May an option that names a kind have this value?
 
     Raises:
         ParamsError: no modality is of that kind.
     """
-    if options.get(option) not in (None, *kinds.values()):
-        raise ParamsError(f"{option} is {options[option]!r}: it should be one of {', '.join(kinds.values())}")
+    kinds, value = config.kinds.values(), config.options.get(option)
+    if value not in (None, *kinds):
+        raise ParamsError(f"{option} is {value!r}: it should be one of {', '.join(kinds)}")
 
 
 class Encoders(Adapted):

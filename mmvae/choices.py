@@ -7,21 +7,23 @@ Both run after the stages whose files they read. Models and CCA are of training 
 """
 
 import argparse
+import sys
 from itertools import product
 
 import numpy as np
 import pandas as pd
 import torch
 
-from mmvae import model, params
+from mmvae import model, params, registry
 from mmvae.data import text
-from mmvae.data.prepared import CAPTIONS, CAPTIONS_EACH, FEATURES, PHOTOGRAPHS, CaptionedPairs, images_of
+from mmvae.data.prepared import CAPTIONS, FEATURES, PHOTOGRAPHS, CaptionedPairs, images_of
+from mmvae.data.text import CAPTIONS_EACH
 from mmvae.evaluation import cca, correlation, extractor
 from mmvae.evaluation.captioned import JOINT, CaptionSettings, collections, features_of, generate
 from mmvae.evaluation.cca import CcaSettings
 from mmvae.evaluation.measured import mean
 from mmvae.evaluation.sentences import SENTENCES, SentenceEncoder
-from mmvae.files import read_arrays
+from mmvae.files import FileError, read_arrays
 from mmvae.metrics.captions.captions import bleu, describe
 
 IMAGE, SENTENCE = (0.0, 0.1, 1.0, 10.0, 100.0), (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
@@ -80,8 +82,11 @@ def main() -> None:
     parser.add_argument("set")
     parser.add_argument("run", nargs="?", default="mmvae_features")
     given = parser.parse_args()
-    pairs = CaptionedPairs(given.set, torch.device("cpu"))
-    found = ridge(pairs) if given.what == "ridge" else bigrams(pairs, given.run)
+    try:
+        pairs = CaptionedPairs(given.set, torch.device("cpu"))
+        found = ridge(pairs) if given.what == "ridge" else bigrams(pairs, given.run)
+    except (FileError, registry.UnknownName) as error:
+        sys.exit(str(error))
     print(found.to_markdown(index=False, floatfmt=".3g"))
 
 

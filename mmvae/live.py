@@ -1,6 +1,6 @@
 """What can be seen of a training while it runs, in live/<set>/<run>_<seed>/.
 
-    curve.tsv           a row after 4, 8, 16, ... seconds, then one a minute; the log has a line for each
+    curve.tsv           a row after 4 seconds, then after 8 more, 16 more, ..., one a minute; a line of the log for each
     cross_00004.png     after epochs 1, 2, 4, ...: images of validation pairs, and what they become across modalities;
                         from the time of the first row
 

@@ -84,22 +84,22 @@ class MultimodalModel(nn.Module, ABC):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.check(config.model, config.kinds, config.options)
+        self.check(config)
         self.config = config
         self.modalities = modalities(config, self.width())
         self.to(memory_format=torch.channels_last)
 
     @classmethod
-    def check(cls, model: str, kinds: dict[str, str], options: dict) -> None:
-        """May a model of this name have these modalities, with its options?
+    def check(cls, config: ModelConfig) -> None:
+        """May a model have these modalities and latents, with its options? Networks are not looked at.
 
         Raises:
             ParamsError: they are too few, of a kind that it refuses, or lack one that an option names.
         """
-        if unfit := [kind for kind in kinds.values() if kind in cls.refused]:
-            raise ParamsError(f"{model} takes no {' or '.join(unfit)}")
-        if len(kinds) < cls.fewest_modalities:
-            raise ParamsError(f"{model} takes {cls.fewest_modalities} or more modalities, not {len(kinds)}")
+        if unfit := [kind for kind in config.kinds.values() if kind in cls.refused]:
+            raise ParamsError(f"{config.model} takes no {' or '.join(unfit)}")
+        if (found := len(config.kinds)) < cls.fewest_modalities:
+            raise ParamsError(f"{config.model} takes {cls.fewest_modalities} or more modalities, not {found}")
 
     def width(self) -> int:
         """Latents of one modality's encoder and decoder: D, if they all share all."""

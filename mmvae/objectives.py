@@ -57,7 +57,7 @@ class Screen:
         """Flat positions (N,) of the particles to keep; weights (M, K, B) that sum to one over `inside`."""
         ranks = weights.masked_fill(weights == weights.amax(inside, keepdim=True), 1).flatten()
         if self.rows_per_expert is None:
-            return (ranks > self.minimum_weight).nonzero()[:, 0]
+            return (~(ranks <= self.minimum_weight)).nonzero()[:, 0]  # with any that is no number
         experts, particles, batch = weights.shape
         rows = min(self.rows_per_expert, particles) * experts * batch
         return ranks.topk(rows, sorted=False).indices

@@ -18,15 +18,25 @@ class PrivateLatents(MultimodalModel):
     fewest_private = 0
 
     def __init__(self, config: ModelConfig):
-        number = len(config.kinds)
-        given = config.options.get("private")
-        self.own = config.latents // (2 * number) if given is None else given
-        self.shared = config.latents - number * self.own
-        if self.own < self.fewest_private:
-            raise ParamsError(f"private is {self.own}, of {config.latents} latents: {config.model} needs 1 or more")
-        if self.shared < 1:
-            raise ParamsError(f"private is {self.own}: {number} modalities leave no shared latents of {config.latents}")
+        self.own, self.shared = self.sizes(config)
         super().__init__(config)
+
+    @staticmethod
+    def sizes(config: ModelConfig) -> tuple[int, int]:
+        """How many latents are one modality's own, and how many are shared."""
+        number, own = len(config.kinds), config.options.get("private")
+        own = config.latents // (2 * number) if own is None else own
+        return own, config.latents - number * own
+
+    @classmethod
+    def check(cls, config: ModelConfig) -> None:
+        super().check(config)
+        own, shared = cls.sizes(config)
+        if own < cls.fewest_private:
+            raise ParamsError(f"private is {own}, of {config.latents} latents: {config.model} needs 1 or more")
+        if shared < 1:
+            number = len(config.kinds)
+            raise ParamsError(f"private is {own}: {number} modalities leave no shared latents of {config.latents}")
 
     @property
     def common(self) -> slice:

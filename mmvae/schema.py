@@ -17,7 +17,7 @@ from mmvae.evaluation.classifiers import ClassifierSettings
 from mmvae.evaluation.extractor import FeatureSettings
 from mmvae.evaluation.labelled import DigitSettings
 from mmvae.evaluation.sentences import FastTextSettings
-from mmvae.model import Latents
+from mmvae.model import Latents, ModelConfig
 from mmvae.objectives import OBJECTIVES
 from mmvae.params import ParamsError, Section, Seed, naming, several, whole
 from mmvae.training.loop import Budget, Length, Optimiser
@@ -159,7 +159,8 @@ def _check_run(run: runs.Run, content: dict) -> None:
     if particles > most:
         at = "particles" if run.entry.particles else f"particles.{run.data_set}"
         raise ParamsError(f"{at} is {particles}: at most {most}, because train's batch_size is {budget.batch_size}")
-    registry.find("models", run.entry.model).MODEL.check(run.entry.model, run.kinds, run.entry.options)
+    config = ModelConfig(run.entry.model, run.kinds, shared["latents"], options=run.entry.options)
+    registry.find("models", run.entry.model).MODEL.check(config)
     phases = phases_of(run, content, torch.device("cpu"))
     check_missing(run, content, phases)
     if any(phase.labelled for phase in phases) and registry.find("datasets", run.data_set).FAMILY != "digits":

@@ -5,7 +5,7 @@ import torch
 
 from mmvae import model, params
 from mmvae.data import text
-from mmvae.data.prepared import CAPTIONS, CAPTIONS_EACH, PHOTOGRAPHS, CaptionedPairs
+from mmvae.data.prepared import CAPTIONS, PHOTOGRAPHS, CaptionedPairs
 from mmvae.evaluation import extractor
 from mmvae.evaluation.captioned import CaptionSettings, features_of, generate
 from mmvae.figures import gallery
@@ -31,7 +31,7 @@ def main() -> None:
         made,
         features_of(made, image, network),
         pairs.features("train", image),
-        [(test_photographs[i // CAPTIONS_EACH], text.sentence(sentences[i])) for i in chosen],
+        [(test_photographs[i // text.CAPTIONS_EACH], text.sentence(sentences[i])) for i in chosen],
         pairs.described("train"),
         image,
         pairs.vocabulary,

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from mmvae import model, params, registry
-from mmvae.data.prepared import CAPTIONS, CAPTIONS_EACH, FEATURES, PHOTOGRAPHS, CaptionedPairs, images_of
+from mmvae.data.prepared import CAPTIONS, FEATURES, PHOTOGRAPHS, CaptionedPairs, images_of
+from mmvae.data.text import CAPTIONS_EACH
 from mmvae.evaluation import captioned, correlation, extractor
 from mmvae.evaluation.measured import table
 from mmvae.files import read_arrays, write_table

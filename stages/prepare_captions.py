@@ -16,7 +16,7 @@ def main() -> None:
     for split in photographs.SPLITS:
         names = images[f"{split}/names"].tolist()
         captions = registry.find("datasets", name).read_captions(Path("data/raw") / name, names)
-        sentences[split] = [text.tokenise(caption) for ten in captions for caption in ten]
+        sentences[split] = text.sentences(names, captions)
     vocabulary = text.vocabulary(sentences["train"], settings.min_count)
     arrays = {f"{split}/tokens": text.encode(some, vocabulary) for split, some in sentences.items()}
     write_arrays(f"data/captions/{name}.npz", arrays | {"vocabulary": vocabulary})

@@ -13,20 +13,17 @@ from mmvae.files import write_table
 from mmvae.metrics.systems import cross_error, transfer
 from mmvae.runs import Run
 from mmvae.training.device import find_device
-from mmvae.training.loop import Budget, train
-from mmvae.training.run import model_config, phases_of, splits, with_missing
+from mmvae.training.loop import train
+from mmvae.training.run import Training
 from stages import arguments, run
 
 
 def trained_run(one: Run, content: dict, pairs: LabelledPairs, seed: int) -> model.MultimodalModel:
     """The run's model, trained from this seed, in memory alone."""
-    stretches = phases_of(one, content, pairs.device)
-    training, validation = splits(pairs, one, stretches)
-    training, stretches = with_missing(one, content, training, stretches)
-    budget = params.check(Budget, one.train(content), f"train.{one.data_set}")
+    config, phases, training, validation, budget = Training.of(one, content, pairs)
     torch.manual_seed(seed)
-    made = model.build(model_config(one, content, pairs)).to(pairs.device)
-    train(made, stretches, training, validation, budget, seed, title=one.name)
+    made = model.build(config).to(pairs.device)
+    train(made, phases, training, validation, budget, seed, title=one.name)
     return made.eval().requires_grad_(False)
 
 

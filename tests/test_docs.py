@@ -6,17 +6,26 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import ROOT
 from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 from pages import NOT_RUN, PAGES, Command, blocks, commands, every_command, run, shows
 from tiny import call, snapshot, stages_run
+
+from mmvae import registry, runs, schema
+from mmvae.data.prepared import LabelledPairs
+from mmvae.files import write_arrays
+from stages import pair_digits, prepare_digits
 
 EVERY = every_command()
 RUN = [command for command in EVERY if not command.left_out]
@@ -273,9 +282,38 @@ def test_the_library_page_runs_as_it_stands(tmp_path, monkeypatch):
     assert again.config == found["model"].config
 
 
+def test_the_data_set_of_the_page_is_paired_for_every_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [(_, code), _] = blocks((ROOT / "docs/architecture.md").read_text(encoding="utf-8"), "python")
+    mine, names = ModuleType("mmvae.datasets.mine"), registry.names
+    exec(code, vars(mine))  # noqa: S102
+    monkeypatch.setitem(sys.modules, mine.__name__, mine)
+    monkeypatch.setattr(registry, "names", lambda folder: names(folder) + ["mine"] * (folder == "datasets"))
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for section in ("data", "classifiers", "networks", "train", "particles", "evaluate"):
+        content[section]["mine"] = content[section]["digits"]
+    Path("params.yaml").write_text(yaml.safe_dump(content | {"digit_sets": ["mine"]}), encoding="utf-8")
+    assert list(runs.of_set(schema.load(), "mine")) == list(runs.of_set(content, "digits"))
+    rng, arrays = np.random.default_rng(0), {}
+    for name, shape in {"drawn": (1, 28, 28), "photographed": (3, 32, 32)}.items():
+        for part in ("train", "test"):
+            arrays[f"{name}/{part}/images"] = rng.integers(0, 256, (200, *shape), np.uint8)
+            arrays[f"{name}/{part}/labels"] = np.arange(200, dtype=np.uint8) % 10
+    write_arrays("data/raw/mine/mine.npz", arrays)
+    for stage in (prepare_digits, pair_digits):
+        monkeypatch.setattr(sys, "argv", ["stage", "--set=mine"])
+        stage.main()
+    images, digits = LabelledPairs("mine").first_pass("test")
+    assert {name: image.shape[1:] for name, image in images.items()} == {
+        "drawn": (1, 28, 28),
+        "photographed": (3, 32, 32),
+    }
+    assert len(digits) == 200
+
+
 def test_the_line_of_pandas_reads_every_number(monkeypatch):
     monkeypatch.chdir(ROOT)
-    [(_, line)] = blocks((ROOT / "docs/architecture.md").read_text(encoding="utf-8"), "python")
+    [_, (_, line)] = blocks((ROOT / "docs/architecture.md").read_text(encoding="utf-8"), "python")
     table = eval(line, {"pandas": pd})  # noqa: S307
     every = pd.read_csv("metrics/digits.csv")
     assert table.notna().sum().sum() == len(every.drop_duplicates(["run", "metric"]))

@@ -10,7 +10,7 @@ import yaml
 from conftest import ROOT
 from toys import untrained_classifiers, write_digit_noise
 
-from mmvae import params, runs, systems
+from mmvae import params, runs, schema, systems
 from mmvae.evaluation import classifiers
 from mmvae.figures.confusion import confusions
 from mmvae.files import read_table
@@ -52,6 +52,11 @@ def folder(tmp_path_factory):
     (made / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     shutil.rmtree(made / "metrics", ignore_errors=True)
     return made
+
+
+def test_every_entry_is_allowed():
+    content = params.load(STUDY / "params.yaml")
+    schema.check({key: value for key, value in content.items() if key != "figure2"})
 
 
 def test_from_weights_to_the_figure(folder, monkeypatch):

@@ -169,6 +169,10 @@ def test_values_that_just_go_together():
             "runs.own_objective.x on digits: source is 'pixels': it should be one of grey, colour",
         ),
         (
+            {"runs.own_objective.x": {"model": "dmvae", "private": 10}},
+            "runs.own_objective.x on digits: private is 10: 2 modalities leave no shared latents of 20",
+        ),
+        (
             {"caption_runs.own_objective.x": {"model": "unit"}},
             "caption_runs.own_objective.x on birds: unit takes no captions",
         ),

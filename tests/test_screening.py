@@ -96,6 +96,12 @@ def test_kept_and_dropped_are_what_they_say():
     assert estimate.dropped.item() == pytest.approx(0.01, abs=1e-5)
 
 
+def test_weights_that_are_no_numbers_are_kept():
+    """So that a training that diverges says so, and no decoder is given nothing."""
+    weights = torch.tensor([[[0.9, torch.nan], [0.1, torch.nan]]])  # (M, K, B)
+    assert Screen(minimum_weight=0.5).keep(weights, (1,)).tolist() == [0, 1, 3]
+
+
 @pytest.mark.parametrize("inside", [(1,), (0, 1)])
 def test_the_heaviest_of_every_logarithm_is_kept(inside):
     weights = torch.rand(3, 50, 6, generator=torch.Generator().manual_seed(0)) + 1

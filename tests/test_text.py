@@ -118,6 +118,14 @@ def test_what_cannot_be_encoded():
     assert text.encode([], vocabulary).shape == (0, text.LENGTH)
 
 
+def test_every_image_has_ten_captions():
+    captions = [["A bird."] * 9 + ["A beak!"], ["A bird."] * 10]
+    found = text.sentences(["one", "two"], captions)
+    assert len(found) == 20 and found[9] == ["a", "beak", "!"]
+    with pytest.raises(DataError, match="two has 9 captions: every image needs 10"):
+        text.sentences(["one", "two"], [captions[0], captions[1][1:]])
+
+
 def test_sentences_for_display():
     shown = "a black (very long) beak, and wings: red / white."
     assert text.sentence(text.tokenise(shown)) == shown

@@ -9,11 +9,11 @@ import torch
 from mmvae import registry
 from mmvae.data import text
 from mmvae.data.pairs import DIGITS, Pairs
+from mmvae.data.text import CAPTIONS_EACH
 from mmvae.files import Content, check_array, read_arrays
 from mmvae.params import ParamsError
 
 CAPTIONS, FEATURES, PIXELS = "captions", "features", "pixels"  # modalities of a caption set
-CAPTIONS_EACH = 10
 PHOTOGRAPHS = {FEATURES: "photographs", PIXELS: "pixels"}  # kind of image -> what its features are called
 
 

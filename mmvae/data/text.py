@@ -17,6 +17,7 @@ from mmvae.params import Section, whole
 EXC, PAD, EOS = SPECIALS = ("<exc>", "<pad>", "<eos>")  # a word outside the vocabulary, filling, the end
 EXC_INDEX, PAD_INDEX, EOS_INDEX = range(len(SPECIALS))
 LENGTH = 32
+CAPTIONS_EACH = 10  # of one image
 PUNCTUATION = '.,;:!?()"&/'  # tokens of their own
 
 # An em dash parts words and becomes two hyphens, which are no part of a word; characters that are only hints for
@@ -49,6 +50,20 @@ def tokenise(caption: str) -> list[str]:
     # Twice, because lower case can undo the normal form, and because forms of quotes and dashes have forms themselves.
     text = unicodedata.normalize("NFKC", caption.translate(ASCII)).lower()
     return TOKEN.findall(unicodedata.normalize("NFKC", text).translate(ASCII))
+
+
+def sentences(names: list[str], captions: Iterable[list[str]]) -> list[list[str]]:
+    """The captions of images, as words, image by image.
+
+    Raises:
+        DataError: an image does not have ten.
+    """
+    found = []
+    for name, every in zip(names, captions, strict=True):
+        if len(every) != CAPTIONS_EACH:
+            raise DataError(f"{name} has {len(every)} captions: every image needs {CAPTIONS_EACH}")
+        found += map(tokenise, every)
+    return found
 
 
 def vocabulary(sentences: Iterable[list[str]], min_count: int) -> list[str]:

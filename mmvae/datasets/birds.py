@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from mmvae.data.text import CAPTIONS_EACH
 from mmvae.files import Content, read_arrays, write_arrays
 
 FAMILY = "captions"
@@ -20,7 +21,6 @@ MODALITIES = {"captions": "captions", "features": "features", "pixels": "pixels"
 SEED = 0
 FILE = "birds.npz"
 BIRDS = {"train": 1200, "test": 200}
-CAPTIONS_EACH = 10
 SIZE, CANVAS = 64, 4  # pixels; birds are painted CANVAS times as large
 COLOURS = {
     "red": (205, 45, 40),

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from mmvae.data.archives import members
-from mmvae.data.text import tokenise
+from mmvae.data.text import CAPTIONS_EACH, tokenise
 from mmvae.files import AGAIN, Content, FileError
 
 FAMILY = "captions"
@@ -33,7 +33,6 @@ CLASS_LISTS = {"train": "cvpr2016_cub/trainvalclasses.txt", "test": "cvpr2016_cu
 PHOTO = re.compile(r"CUB_200_2011/images/([^/]+/(?!\._)[^/]+)\.jpg")
 CAPTION = re.compile(r"cvpr2016_cub/text_c10/([^/]+/(?!\._)[^/]+)\.txt")
 ENTRY = re.compile(r"(\d+) ([^/\s]+/[^/\s]+)\.jpg")
-PER_PHOTO = 10
 
 
 def read_names(folder: Path) -> dict[str, list[str]]:
@@ -129,8 +128,8 @@ def _rgb(path: Path, member: str, content: bytes) -> Image.Image:
 
 def _ten_lines(path: Path, member: str, content: bytes) -> list[str]:
     lines = _lines(content)
-    if len(lines) != PER_PHOTO:
-        raise FileError(f"{path}: {member} has {len(lines)} captions, not {PER_PHOTO}; {AGAIN}")
+    if len(lines) != CAPTIONS_EACH:
+        raise FileError(f"{path}: {member} has {len(lines)} captions, not {CAPTIONS_EACH}; {AGAIN}")
     for number, line in enumerate(lines, 1):
         if not tokenise(line):
             raise FileError(f"{path}: caption {number} of {member} has no words; {AGAIN}")

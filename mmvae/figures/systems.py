@@ -27,8 +27,8 @@ SPREAD = 0.5  # of a row's height, over which its numbers lie
 def figure2(report: dict[str, Cells], costs: dict[str, float], marked: dict[str, str], title: str) -> Figure:
     """A row for each system and a panel for each criterion.
 
-    Shares are dots, one for each seed, with the 95 % interval of their mean and a short bar at the line that they are
-    compared with. Other numbers stand at the right, in grey below their line, after the tick.
+    Shares are dots, one for each seed, with a seed's 95 % interval around their mean and a short bar at the line that
+    they are compared with. Other numbers stand at the right, in grey below their line, after the tick.
 
     costs: run -> 1e9 operations a pair in training. marked: run -> what stands after its name.
     """

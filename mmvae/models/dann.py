@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from mmvae import registry
-from mmvae.adaptation import Encoders, Source, one_of, told_apart
+from mmvae.adaptation import Encoders, Source, one_of_kinds, told_apart
 from mmvae.codes import PointLoss, head, log_share, unlabelled, unpaired
 from mmvae.losses import Noise, Phase, Setting
 from mmvae.model import Inputs, ModelConfig
@@ -41,12 +41,12 @@ class DANN(Encoders):
                 self.modalities[name].encoder = None
 
     @classmethod
-    def check(cls, model: str, kinds: dict[str, str], options: dict) -> None:
-        super().check(model, kinds, options)
-        one_of(kinds, options, "tied")
-        if tied := options.get("tied"):
+    def check(cls, config: ModelConfig) -> None:
+        super().check(config)
+        one_of_kinds(config, "tied")
+        if tied := config.options.get("tied"):
             frame = stored_shape(tied)
-            if unfit := [kind for kind in kinds.values() if not fits(stored_shape(kind), frame)]:
+            if unfit := [kind for kind in config.kinds.values() if not fits(stored_shape(kind), frame)]:
                 raise ParamsError(f"tied is {tied!r}: no {' or '.join(unfit)} has a place in its images")
 
     def code(self, name: str, x: Tensor) -> Tensor:

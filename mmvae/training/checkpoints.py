@@ -1,6 +1,6 @@
 """The whole state of a training run on disk, so that it can be killed at any moment and go on to the same bytes.
 
-A finished run leaves its last state. The same run with more epochs resumes from it and gives the bytes of one
+A finished run of digits leaves its last state. The same run with more epochs resumes from it and gives the bytes of one
 uninterrupted run. The state may be deleted at any time.
 """
 

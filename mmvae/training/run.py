@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import torch
 
@@ -73,6 +74,25 @@ def check_missing(run: Run, params: dict, phases: list[Phase]) -> None:
         )
 
 
+class Training(NamedTuple):
+    """What a run trains, how, on what and how long."""
+
+    config: ModelConfig
+    phases: list[Phase]
+    pairs: Pairs
+    validation: Pairs
+    budget: Budget
+
+    @classmethod
+    def of(cls, run: Run, params: dict, pairs: LabelledPairs | CaptionedPairs) -> Self:
+        """As the parameters say. Raises as `with_missing` does."""
+        stretches = phases_of(run, params, pairs.device)
+        training, validation = splits(pairs, run, stretches)
+        training, stretches = with_missing(run, params, training, stretches)
+        budget = check(Budget, run.train(params), f"train.{run.data_set}")
+        return cls(model_config(run, params, pairs), stretches, training, validation, budget)
+
+
 def train_run(run: Run, params: dict, seed: int) -> None:
     """Train one run and write its weights and its training curve; go on with it if it was interrupted.
 
@@ -81,10 +101,7 @@ def train_run(run: Run, params: dict, seed: int) -> None:
     """
     device = find_device()
     pairs = prepared(run.data_set, device)
-    config, stretches = model_config(run, params, pairs), phases_of(run, params, device)
-    training, validation = splits(pairs, run, stretches)
-    training, stretches = with_missing(run, params, training, stretches)
-    budget = check(Budget, run.train(params), f"train.{run.data_set}")
+    config, stretches, training, validation, budget = Training.of(run, params, pairs)
     # Where no share of the whole training matters, a longer run begins as a shorter one.
     beginning = budget.model_copy(update={"epochs": 0}) if extendable(stretches) else budget
     machine = [device.type, torch.get_num_threads(), torch.__version__]
