@@ -303,8 +303,8 @@ def test_the_data_set_of_the_page_is_paired_for_every_run(tmp_path, monkeypatch)
     rng, arrays = np.random.default_rng(0), {}
     for name, shape in {"drawn": (1, 28, 28), "photographed": (3, 32, 32)}.items():
         for part in ("train", "test"):
-            arrays[f"{name}/{part}/images"] = rng.integers(0, 256, (200, *shape), np.uint8)
-            arrays[f"{name}/{part}/labels"] = np.arange(200, dtype=np.uint8) % 10
+            arrays[f"{name}/{part}/images"] = rng.integers(0, 256, (1200, *shape), np.uint8)
+            arrays[f"{name}/{part}/labels"] = np.arange(1200, dtype=np.uint8) % 10
     write_arrays("data/raw/mine/mine.npz", arrays)
     for stage in (prepare_digits, pair_digits):
         monkeypatch.setattr(sys, "argv", ["stage", "--set=mine"])
@@ -314,7 +314,7 @@ def test_the_data_set_of_the_page_is_paired_for_every_run(tmp_path, monkeypatch)
         "drawn": (1, 28, 28),
         "photographed": (3, 32, 32),
     }
-    assert len(digits) == 200
+    assert len(digits) == 1200
 
 
 def test_the_line_of_pandas_reads_every_number(monkeypatch):
