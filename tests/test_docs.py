@@ -16,6 +16,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from conftest import ROOT
 from dvc.cli import DvcParserError
@@ -309,7 +310,7 @@ def test_the_data_set_of_the_page_is_paired_for_every_run(tmp_path, monkeypatch)
     for stage in (prepare_digits, pair_digits):
         monkeypatch.setattr(sys, "argv", ["stage", "--set=mine"])
         stage.main()
-    images, digits = LabelledPairs("mine").first_pass("test")
+    images, digits = LabelledPairs("mine", torch.device("cpu")).first_pass("test")
     assert {name: image.shape[1:] for name, image in images.items()} == {
         "drawn": (1, 28, 28),
         "photographed": (3, 32, 32),
