@@ -105,19 +105,22 @@ class CategoricalLikelihood:
     ignored: int
 
     def log_prob(self, predicted: Tensor, x: Tensor) -> Tensor:
-        """Words are scored part by part, so that the logits of all rows never exist together, nor for a gradient."""
-        rows = predicted.shape[:-2]
+        """Words are scored part by part, so that the logits of all rows never exist together, nor for a gradient.
+
+        For a gradient they are computed again, with the table of words that there was at first.
+        """
+        rows, table = predicted.shape[:-2], (self.words.weight, self.words.bias)
         predicted, x = predicted.flatten(0, -3), x.expand(*rows, x.shape[-1]).flatten(0, -2)
         step = max(1, LOGITS_AT_ONCE[x.device.type] // (x.shape[-1] * len(self.words.weight)))
         parts = list(zip(predicted.split(step), x.split(step), strict=True))
         score = self._log_prob
         if len(parts) > 1 and torch.is_grad_enabled():
             score = partial(checkpoint, score, use_reentrant=False, preserve_rng_state=False)
-        return torch.cat([score(*part) for part in parts]).view(rows)
+        return torch.cat([score(*part, *table) for part in parts]).view(rows)
 
-    def _log_prob(self, predicted: Tensor, x: Tensor) -> Tensor:
-        """(N, T, E), (N, T) -> (N,)."""
-        logits = self.words.logits(predicted).flatten(0, 1).to(self.words.weight.dtype)
+    def _log_prob(self, predicted: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """(N, T, E), (N, T) and the table, (V, E) and (V,) -> (N,)."""
+        logits = functional.linear(predicted, weight, bias).flatten(0, 1).to(weight.dtype)
         lost = functional.cross_entropy(logits, x.flatten(), ignore_index=self.ignored, reduction="none")
         return -lost.view(x.shape).sum(-1)
 
