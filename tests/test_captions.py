@@ -14,6 +14,7 @@ from mmvae.kinds import captions, features
 from mmvae.kinds.captions import CategoricalLikelihood, WordEmbedding
 from mmvae.losses import Phase
 from mmvae.modality import LaplaceLikelihood
+from mmvae.models import telbo
 from mmvae.models.mmvae import ImportanceElbo, ImportanceWeighted
 from mmvae.models.mvae import SubsampledElbo
 from mmvae.objectives import Screen
@@ -111,6 +112,23 @@ def test_logits_are_never_held_together(words, scored, monkeypatch):
     assert max(largest) == 2 * 32
     assert not [shape for shape in saved if len(shape) > 1 and shape[-1] == VOCABULARY], "logits, of any rows"
     torch.testing.assert_close(torch.autograd.grad(parts.sum(), h)[0], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_logits_are_computed_again_with_the_table_that_there_was(monkeypatch):
+    """TELBO's decoders are held fixed while they score, and no longer when a gradient needs the logits again."""
+    kinds = {"a": "grey", "b": "captions"}
+    x, loss = toy_pairs(6, kinds).batch(slice(None)), telbo.TripleElbo(1.0)
+    noise = loss.noise(toy_model("telbo", kinds), 6, torch.Generator().manual_seed(0))
+
+    def gradient():
+        model = toy_model("telbo", kinds)
+        loss(model, x, noise, torch.ones(())).surrogate.backward()
+        return {key: parameter.grad for key, parameter in model.named_parameters()}
+
+    whole = gradient()
+    monkeypatch.setattr(captions, "LOGITS_AT_ONCE", {"cpu": 1})
+    for key, value in gradient().items():
+        torch.testing.assert_close(value, whole[key], rtol=1e-4, atol=1e-4 * float(whole[key].abs().max()))
 
 
 def test_laplace_likelihood_of_vectors_is_torch_s():

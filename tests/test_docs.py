@@ -6,28 +6,16 @@ import json
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from copy import deepcopy
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
-import pandas as pd
 import pytest
-import torch
-import yaml
 from conftest import ROOT
 from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
-from pages import NOT_RUN, PAGES, Command, blocks, commands, every_command, run, shows
+from pages import NOT_RUN, PAGES, Command, commands, every_command, run, shows
 from tiny import call, snapshot, stages_run
-
-from mmvae import registry, runs, schema
-from mmvae.data.prepared import LabelledPairs
-from mmvae.files import write_arrays
-from stages import pair_digits, prepare_digits
 
 EVERY = every_command()
 RUN = [command for command in EVERY if not command.left_out]
@@ -271,57 +259,3 @@ def understood(words: list[str]) -> bool:
             get_main_parser().parse_args(words + given)
             return True
     return len(words) == 1
-
-
-def test_the_library_page_runs_as_it_stands(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    page = ROOT / "docs/library.md"
-    [(_, code)] = blocks(page.read_text(encoding="utf-8"), "python")
-    found: dict = {}
-    exec(compile(code, page, "exec"), found)  # noqa: S102
-    shape, low, high = re.search(r"right = .*# \((.*)\), pixels in \[(\d), (\d)\]", code).groups()
-    assert str(tuple(found["right"].shape)) == f"({shape})"
-    assert int(low) <= found["right"].min() <= found["right"].max() <= int(high)
-    assert found["curve"]
-    again = found["mmvae"].load("mine.safetensors")
-    assert again.config == found["model"].config
-
-
-def test_the_data_set_of_the_page_is_paired_for_every_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    [(_, code), _] = blocks((ROOT / "docs/architecture.md").read_text(encoding="utf-8"), "python")
-    mine, names = ModuleType("mmvae.datasets.mine"), registry.names
-    exec(code, vars(mine))  # noqa: S102
-    monkeypatch.setitem(sys.modules, mine.__name__, mine)
-    monkeypatch.setattr(registry, "names", lambda folder: names(folder) + ["mine"] * (folder == "datasets"))
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    for section in ("data", "classifiers", "networks", "train", "particles", "evaluate"):
-        content[section]["mine"] = deepcopy(content[section]["digits"])  # an alias is refused
-    Path("params.yaml").write_text(
-        yaml.safe_dump(content | {"digit_sets": ["mine"]}, sort_keys=False), encoding="utf-8"
-    )
-    assert list(runs.of_set(schema.load(), "mine")) == list(runs.of_set(content, "digits"))
-    rng, arrays = np.random.default_rng(0), {}
-    for name, shape in {"drawn": (1, 28, 28), "photographed": (3, 32, 32)}.items():
-        for part in ("train", "test"):
-            arrays[f"{name}/{part}/images"] = rng.integers(0, 256, (1200, *shape), np.uint8)
-            arrays[f"{name}/{part}/labels"] = np.arange(1200, dtype=np.uint8) % 10
-    write_arrays("data/raw/mine/mine.npz", arrays)
-    for stage in (prepare_digits, pair_digits):
-        monkeypatch.setattr(sys, "argv", ["stage", "--set=mine"])
-        stage.main()
-    images, digits = LabelledPairs("mine", torch.device("cpu")).first_pass("test")
-    assert {name: image.shape[1:] for name, image in images.items()} == {
-        "drawn": (1, 28, 28),
-        "photographed": (3, 32, 32),
-    }
-    assert len(digits) == 1200
-
-
-def test_the_line_of_pandas_reads_every_number(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    [_, (_, line)] = blocks((ROOT / "docs/architecture.md").read_text(encoding="utf-8"), "python")
-    table = eval(line, {"pandas": pd})  # noqa: S307
-    every = pd.read_csv("metrics/digits.csv")
-    assert table.notna().sum().sum() == len(every.drop_duplicates(["run", "metric"]))
-    assert set(table.index) == set(every["run"])
