@@ -9,17 +9,29 @@ from pathlib import Path
 
 import yaml
 
+INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")  # by which torch chooses how it sums, the widest first
+
 
 @cache
 def kind(gpu: bool = False) -> str:
-    """The processor's name, such as `AMD EPYC 9R14`; of a GPU for work that wants one, if there is one."""
+    """The processor's name and its widest instructions, such as `AMD EPYC, avx2`: a cloud gives several one name.
+
+    The name of a GPU for work that wants one, if there is one.
+    """
     names = _nvidia("name") if gpu and gpus() else []
-    if names:
-        return names[0]
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return names[0] if names else processor(Path("/proc/cpuinfo"))
+
+
+def processor(info: Path) -> str:
+    """As `kind`, from what Linux says of the cores, if it does."""
+    text = info.read_text(encoding="utf-8", errors="replace") if info.exists() else ""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())
+    name = found.get("model name") or platform.processor() or platform.machine()
+    flags = found.get("flags", "").split()
+    return ", ".join([name, *[flag for flag in INSTRUCTIONS if flag in flags][:1]])
 
 
 def cores() -> int:

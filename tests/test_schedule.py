@@ -129,3 +129,14 @@ class TestForks:
             "import os, sys, fanout.preload; print('pydantic.main' in sys.modules, len(os.listdir('/proc/self/task')))"
         )
         assert call(ROOT, "python", "-c", code).split()[-2:] == ["True", "1"]
+
+
+def test_processors_of_one_name_and_other_instructions_are_two_kinds(tmp_path):
+    """As a cloud has them: they round differently."""
+    core, info = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fma {} sse4_1\n", tmp_path / "cpuinfo"
+    kinds = []
+    for flags in ("avx avx2", "avx2 avx512f avx512_bf16", ""):
+        info.write_text(core.format(flags) + core.format(flags).replace(": 0", ": 1"))
+        kinds.append(machine.processor(info))
+    assert kinds == ["AMD EPYC, avx2", "AMD EPYC, avx512_bf16", "AMD EPYC"]
+    assert machine.processor(tmp_path / "no such file")
