@@ -94,8 +94,8 @@ class MultimodalModel(nn.Module, ABC):
         """May a model have these modalities and latents, with its options? Networks are not looked at.
 
         Raises:
-            ParamsError: they are too few, of a kind that it refuses, or lack one that an option names; or no latents are
-                left to share.
+            ParamsError: they are too few, of a kind that it refuses, or lack one that an option names; or no latents
+                are left to share.
         """
         if unfit := [kind for kind in config.kinds.values() if kind in cls.refused]:
             raise ParamsError(f"{config.model} takes no {' or '.join(unfit)}")
