@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dvc.dvcfile import PROJECT_FILE
 from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo
 from scmrepo.exceptions import SCMError
@@ -92,7 +93,10 @@ def alone(place: str) -> Iterator[None]:
 def main() -> int:
     """Exit status: 0, or 1 if stages failed."""
     options = arguments()
-    os.chdir(Repo.find_root())
+    root, here = Repo.find_root(), Path.cwd()
+    if not here.samefile(root):
+        stages = os.path.relpath(here / PROJECT_FILE, root)
+        sys.exit(f"Run it in {root}, the project's folder; {stages} as a target means the stages of this one")
     recover.main()
     executor, folder = executor_class(options), FOLDER.absolute()
     with alone(options.on):

@@ -31,7 +31,7 @@ from dvc.fs import get_cloud_fs, localfs
 from dvc_data.hashfile.db import HashFileDB
 
 from fanout import machine, worker
-from fanout.jobs import Job
+from fanout.jobs import ClusterError, Job
 
 CACHE = Path(tempfile.gettempdir()) / f"fanout_cache_{getpass.getuser()}"  # what jobs of one machine fetched
 CHECKPOINTS = Path(".checkpoints")
@@ -96,7 +96,13 @@ def storage(remote: str) -> Remote:
 
 
 def place(job: Job, package: Package, remote: Remote) -> Order:
-    """Put a job's inputs into the remote, but for those that the package has."""
+    """Put a job's inputs into the remote, but for those that the package has.
+
+    Raises:
+        ClusterError: an input is outside of the project.
+    """
+    if outside := [path for path in job.inputs if path.startswith("../")]:
+        raise ClusterError(f"{job.name} needs {outside[0]}, outside of the project: a remote cannot carry it")
     inputs = {path: digest for path, digest in job.inputs.items() if package.hashes.get(path) != digest}
     _add(remote.odb, inputs)
     return Order(job.name, job.command, inputs, job.outputs, remote.name, job.gpu)
@@ -232,7 +238,7 @@ class Carrier:
             try:
                 if CHECKPOINTS.exists():
                     self.give()
-            except OSError as error:  # a checkpoint was replaced just now, or the remote has a pause: the next time
+            except Exception as error:  # a checkpoint was replaced just now, or the remote has a pause: the next time
                 print(f"the checkpoint was not sent: {error}", file=sys.stderr)
 
 

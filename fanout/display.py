@@ -46,7 +46,7 @@ class Lines:
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
     running: dict[str, tuple[float, Path]] = field(default_factory=dict)  # stage -> since when, its log
     counts: Counter = field(default_factory=Counter)
-    failures: dict[str, tuple[str, Path]] = field(default_factory=dict)  # stage -> what went wrong, its log
+    failures: dict[str, tuple[str, Path | None]] = field(default_factory=dict)  # stage -> what went wrong, its log
 
     def __enter__(self) -> "Lines":
         self.since = time.monotonic()
@@ -76,10 +76,10 @@ class Lines:
 
     def failed(self, name: str, error: str, log: Path) -> None:
         """A stage has failed; the others go on."""
-        self.running.pop(name, None)
+        started = self.running.pop(name, None)
         self.counts["failed"] += 1
         shown = log.relative_to(Path.cwd()) if log.is_relative_to(Path.cwd()) else log
-        self.failures[name] = (error, shown)
+        self.failures[name] = (error, shown if started else None)  # or the log is an earlier run's
         self.line(name, f"failed: {error}", "bold red")
 
     def line(self, name: str, text: str, style: str = "") -> None:
@@ -91,9 +91,9 @@ class Lines:
         """All that could run has run."""
         for name, (error, log) in self.failures.items():
             self.say(f"\n{name} failed: {error}", "bold red")
-            for line in last_lines(log, LAST_LINES):
-                self.say(f"    {line}")
-            if log.exists():
+            if log and log.exists():
+                for line in last_lines(log, LAST_LINES):
+                    self.say(f"    {line}")
                 self.say(f"  all that it printed: {log}")
         if skipped:
             more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""

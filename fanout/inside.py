@@ -1,6 +1,7 @@
-"""Changes inside DVC for the time of a run."""
+"""Changes inside DVC, and of what a signal does, for a time."""
 
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,19 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             bars.setLevel(logging.NOTSET)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Signals that would end the process are ignored, so that what must be written is."""
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def message(error: BaseException | None) -> str:

@@ -1,5 +1,6 @@
 """What a leader asks of an executor. An executor runs commands; only the leader runs DVC."""
 
+import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -46,8 +47,8 @@ def _inputs(stage: Stage) -> Iterator[tuple[str, str]]:
 
 
 def _path(output: Output) -> str:
-    """From the repository's folder."""
-    return Path(output.fs_path).relative_to(output.repo.root_dir).as_posix()
+    """From the repository's folder; ../ if it is outside."""
+    return Path(os.path.relpath(output.fs_path, output.repo.root_dir)).as_posix()
 
 
 @dataclass(frozen=True)

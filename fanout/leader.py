@@ -29,7 +29,7 @@ from scmrepo.noscm import NoSCM
 
 from fanout import machine
 from fanout.display import Lines, span
-from fanout.inside import message, quiet, replaced
+from fanout.inside import message, quiet, replaced, uninterrupted
 from fanout.jobs import Executor, job_of
 from fanout.listing import list_stages
 from fanout.locks import LockFiles
@@ -91,12 +91,13 @@ class Leader:
 
     def __exit__(self, *_: object) -> None:
         """DVC's lock is taken again when all threads have ended, and dvc.lock has what they did."""
-        for thread in self._threads.values():
-            thread.join()
-        self.repo.lock.lock()
-        self.locks.write(final=not self.open)
-        self.times.save()
-        self._replaced.close()
+        with uninterrupted():
+            for thread in self._threads.values():
+                thread.join()
+            self.repo.lock.lock()
+            self.locks.write(final=not self.open)
+            self.times.save()
+            self._replaced.close()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -251,7 +252,7 @@ def reproducer(
             leader.plan(ensure_list(targets or PROJECT_FILE), recursive, glob)  # while the executor gets ready
             with display:
                 leader.run(executor)
-        if repro_fn is not _reproduce_stage:  # an experiment's: it has git track what a stage has changed as this ends
+        if repro_fn is not _reproduce_stage and leader.locks.paths:  # an experiment's: git tracks what has changed
             repo.scm_context.add(leader.locks.paths)
         if display.failures:
             raise ReproductionError(f"failed: {', '.join(display.failures)}")

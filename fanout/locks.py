@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dvc.dvcfile import Lockfile
 from dvc.stage import PipelineStage, Stage
+from dvc.stage.cache import _can_hash
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import modify_yaml
 
@@ -29,7 +30,7 @@ class LockFiles:
     def add(self, lockfile: Lockfile, stages: list[PipelineStage]) -> None:
         """In place of Lockfile.dump_stages. What DVC's run-cache could not bring back is written at once."""
         self._done.setdefault(lockfile, []).extend(stages)
-        if any(out.persist for stage in stages for out in stage.outs):
+        if not all(map(_in_run_cache, stages)):
             self.write()
 
     @property
@@ -57,6 +58,12 @@ class LockFiles:
 
     def _memory(self, lockfile: Lockfile) -> Path:
         return self._folder / f"{lockfile.relpath.replace('/', '_')}.json"
+
+
+def _in_run_cache(stage: Stage) -> bool:
+    """Does DVC's run-cache keep what the stage has made?"""
+    cached = all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs)
+    return cached and _can_hash(stage)
 
 
 def _recall(memory: Path, lockfile: Lockfile) -> set[str]:

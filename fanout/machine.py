@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import yaml
@@ -42,7 +43,8 @@ def cores() -> int:
 def gpus() -> list[str]:
     """What CUDA_VISIBLE_DEVICES calls the GPUs that this process may use."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
+        names = (name.strip() for name in os.environ["CUDA_VISIBLE_DEVICES"].split(","))
+        return list(takewhile(lambda name: name not in ("", "-1", "NoDevFiles"), names))  # CUDA stops there, too
     return _nvidia("index")
 
 

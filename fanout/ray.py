@@ -145,7 +145,9 @@ class Executor:
         seen = time.monotonic()
         try:
             while not ray.wait([task], timeout=LOOK_EVERY)[0]:
-                if _resource("CPU") >= needs["num_cpus"] and _resource("GPU") >= needs["num_gpus"]:
+                if self._over.is_set():  # it was submitted while the others were cancelled
+                    ray.cancel(task, force=True)
+                if any(node["Alive"] and _enough(node["Resources"], needs) for node in ray.nodes()):
                     seen = time.monotonic()
                 elif time.monotonic() - seen > PATIENCE:
                     ray.cancel(task)
@@ -167,6 +169,11 @@ class Executor:
 def _resource(name: str) -> float:
     """How much of it the living nodes have together."""
     return ray.cluster_resources().get(name, 0)
+
+
+def _enough(resources: dict[str, float], needs: dict[str, int]) -> bool:
+    """Is there room for a job on a node that has these resources and nothing to do?"""
+    return resources.get("CPU", 0) >= needs["num_cpus"] and resources.get("GPU", 0) >= needs["num_gpus"]
 
 
 def _connect(on: str, jobs: int | None) -> None:

@@ -7,6 +7,7 @@ processes of this machine, without Slurm.
 
 import argparse
 import getpass
+import os
 import queue
 import shutil
 import signal
@@ -14,6 +15,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -89,11 +91,14 @@ class Executor:
         for entry in self._submitted:
             entry.handle.cancel(check=False)
         end = time.monotonic() + GRACE
-        while time.monotonic() < end and set(self._states(self._submitted).values()) - LOST - ENDED:
-            time.sleep(0.5)
+        with suppress(KeyboardInterrupt):  # a second Ctrl-C: no more patience
+            while time.monotonic() < end and set(self._states(self._submitted).values()) - LOST - ENDED:
+                time.sleep(0.5)
         self._drop("cancelled")
 
     def submit(self, job: Job, log: Path) -> Future[Done]:
+        if self._over.is_set():  # nothing would serve it
+            raise ClusterError(f"{job.name}: cancelled")
         entry = Entry(job, log)
         self._waiting.put(entry)
         return entry.future
@@ -170,7 +175,7 @@ class Executor:
     def _finish(self) -> None:
         """Give on every result that is there."""
         for entry in list(self._submitted):
-            if entry.handle.paths.result_pickle.exists():
+            if os.path.exists(entry.handle.paths.result_pickle):  # noqa: PTH110 (no error if a shared folder has a pause)
                 self._submitted.remove(entry)
                 try:
                     entry.future.set_result(Done(*entry.handle.result()))
@@ -187,8 +192,8 @@ class Executor:
             elif entry.ended is None:
                 entry.ended = time.monotonic()
             elif time.monotonic() - entry.ended > (0 if state in LOST else GRACE):
-                self._submitted.remove(entry)
                 self._lose(entry, state)
+                self._submitted.remove(entry)
 
     def _lose(self, entry: Entry, state: str) -> None:
         """A job ended without a result: submit it again, or say so."""

@@ -18,6 +18,7 @@ from fanout import machine
 from fanout.__main__ import alone
 from fanout.experiments import combinations
 from fanout.listing import PERHAPS, would_do
+from fanout.locks import _in_run_cache
 
 TWO_EXECUTORS = """
 import argparse, json, os, sys
@@ -43,6 +44,14 @@ def test_jobs_have_the_threads_of_their_executor_and_a_gpu_where_there_is_one(gp
         for number in (0, 3):
             printed = (tmp_path / f"job{number}_{threads}").read_text().split()
             assert printed == [str(threads), f"job{number}", *gpus]
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"), [("", []), ("7", ["7"]), ("1, 0", ["1", "0"]), ("-1", []), ("0,-1,2", ["0"])]
+)
+def test_the_gpus_that_cuda_would_see(visible, found, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert machine.gpus() == found
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +146,17 @@ def test_a_stage_that_fails(project, serial):
     assert state(project) == state(serial)
 
 
+def test_a_stage_that_fails_before_it_starts_has_printed_nothing(finished):
+    log = finished / ".dvc/tmp/fanout/last.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("of an earlier run\n")
+    text = (finished / "dvc.yaml").read_text()
+    (finished / "dvc.yaml").write_text(text.replace("- second_2.txt\n    metrics", "- missing.txt\n    metrics"))
+    output = fanout(finished, fails=True)
+    assert "last failed: " in output
+    assert "of an earlier run" not in output
+
+
 def test_what_a_stage_that_fails_has_printed(project):
     text = (project / "dvc.yaml").read_text()
     (project / "dvc.yaml").write_text(text.replace("cat first_", "echo 'No luck.' && false && cat first_"))
@@ -182,8 +202,9 @@ def experiments(folder: Path) -> dict[int, dict[str, str]]:
 def test_an_experiment_and_a_grid_equal_what_dvc_makes_of_them(finished, tmp_path):
     expected = shutil.copytree(finished, tmp_path / "expected")
     call(expected, "dvc", "exp", "run", "-S", "value=2")
-    fanout(finished, "-S", "value=2")
-    assert state(finished) == state(expected)
+    for _ in range(2):  # the second time there is nothing to do
+        fanout(finished, "-S", "value=2")
+        assert state(finished) == state(expected)
     assert call(finished, "git", "branch", "--show-current") == "main\n"
     for folder in (finished, expected):
         call(folder, "git", "checkout", "-q", ".")
@@ -228,6 +249,35 @@ MISTAKES = {
     "--on slurm --remote lab": "--remote is for --on ray, not for --on slurm",
     "-S value": "ERROR: -S value: this is no KEY=VALUE that hydra can read",
 }
+
+
+def test_a_subfolder_is_not_the_project(project):
+    (project / "sub").mkdir()
+    said = fanout(project / "sub", fails=True)
+    assert said == f"Run it in {project}, the project's folder; sub/dvc.yaml as a target means the stages of this one\n"
+
+
+def test_a_dependency_outside_of_the_project(project, tmp_path):
+    (tmp_path / "outside.txt").write_text("1")
+    text = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(text.replace("    - source.txt\n    outs", "    - ../outside.txt\n    outs"))
+    (project / "source.txt").write_text("1\n")
+    fanout(project, "first@0")
+    assert ran(project) == ["first@0"]
+
+
+def test_what_the_run_cache_does_not_keep(finished):
+    text = (finished / "dvc.yaml").read_text()
+    (finished / "dvc.yaml").write_text(
+        text.replace("- second_${item.i}.txt\n  first", "- second_${item.i}.txt: {cache: false}\n  first")
+    )
+    with Repo(finished) as repo:
+        assert {stage.name for stage in repo.index.stages if _in_run_cache(stage)} == {
+            "first@0",
+            "first@1",
+            "first@2",
+            "last",
+        }
 
 
 @pytest.mark.parametrize("given", MISTAKES)
