@@ -119,6 +119,10 @@ def test_a_piece_stops_in_time_and_the_next_goes_on(tmp_path):
         assert said[-1].endswith("tasks are left")
         return {task.removesuffix(" ...").strip(): end.strip() for task, end in pairwise(said) if task.endswith("...")}
 
+    (tmp_path / "half").touch()
+    slow = on_gpu.Task("slow", "", ["-c", "import time; time.sleep(60)"], ["half"])
+    assert on_gpu.run(slow, tmp_path, 1) == "out of time"
+    assert not (tmp_path / "half").exists()
     pieces = [piece(8)]
     while pieces[-1].get("prepare") != "done":
         assert len(pieces) < 8, "the raw files are there"

@@ -15,11 +15,13 @@ def test_choices_are_made_without_a_test_photograph(finished_project, monkeypatc
         return stored(self, name, key)
 
     monkeypatch.setattr(CaptionedPairs, "array", guarded)
+    monkeypatch.setattr(choices, "IMAGE", (0.0, 10.0))
+    monkeypatch.setattr(choices, "SENTENCE", (0.0, 1e-3))
     ridges = choices.ridge(pairs)
-    assert len(ridges) == len(choices.IMAGE) * len(choices.SENTENCE)
+    assert len(ridges) == 4
     assert (ridges["ground truth"].abs() <= 1).all()
     assert ridges["ground truth"].nunique() > 1
     monkeypatch.setattr(choices, "WEIGHTS", (0.0, 1.0))
     monkeypatch.setattr(choices, "DRAWS", 20)
     repeats = choices.bigrams(pairs, "mmvae_features").set_index("weight")["repeat a word"]
-    assert repeats[1.0] <= repeats[0.0]
+    assert repeats[1.0] < repeats[0.0]

@@ -231,8 +231,18 @@ class Stopping:
 
 
 @pytest.mark.slow
-@each_model(sets=FEW)
+@each_model(sets=[PAIR])
 def test_an_interrupted_training_goes_on_to_the_same_bytes(name, options, kinds, tmp_path):
+    goes_on(name, options, kinds, tmp_path)
+
+
+@pytest.mark.slow
+@each_model(sets=FEW, but=set(MODELS) - {"mmvae", "mvae"})
+def test_an_interrupted_training_goes_on_with_every_kind(name, options, kinds, tmp_path):
+    goes_on(name, options, kinds, tmp_path)
+
+
+def goes_on(name, options, kinds, tmp_path):
     phases, calls = phases_of(name, options), []
     data = pairs_for(phases, 8, kinds)
 

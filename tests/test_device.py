@@ -38,5 +38,9 @@ def test_memory_is_not_fetched_anew():
     assert faults("keep") < faults("as it is") / 20
 
 
-def test_fast_dtype_is_what_the_processor_has():
-    assert fast_dtype(torch.device("cpu")) in (None, torch.bfloat16)
+@pytest.mark.parametrize(
+    ("has", "fast"), [({}, False), ({"avx2": True}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True}, True)]
+)
+def test_fast_dtype_is_what_the_processor_has(has, fast, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    assert fast_dtype(torch.device("cpu")) == (torch.bfloat16 if fast else None)

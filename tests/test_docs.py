@@ -232,6 +232,8 @@ def test_what_a_sentence_names_is_there(page):
             assert importlib.util.find_spec(rest[1]), text
         elif program == "make":
             assert f"\n{rest[0]}:" in makefile, text
+        elif program == "pytest" and "-m" in rest:
+            assert f'"{rest[rest.index("-m") + 1]}: ' in (ROOT / "pyproject.toml").read_text(), text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

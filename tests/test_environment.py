@@ -21,9 +21,9 @@ EXPORTED = {
 SENSITIVE = (  # to progress bars, to git, to DVC and to matplotlib
     "faults/test_download_places.py::test_a_stage_stopped_in_mid_download",
     "faults/test_stopped.py::test_a_stage_ends_with_its_parent",
-    "test_recover.py",
+    "test_recover.py::test_a_lock_that_only_the_last_commit_has",
     "test_params.py::test_what_dvc_writes_is_what_is_read",
-    "test_figures.py",
+    "test_figures.py::test_a_rare_colour_survives_the_palette",
 )
 
 

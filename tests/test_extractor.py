@@ -1,6 +1,7 @@
 """Image features: torchvision's network up to a layer, calibration, standardisation, ImageNet weights."""
 
 import hashlib
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -94,14 +95,22 @@ def test_standardised_features(tmp_path):
     torch.testing.assert_close(loaded(x), network(x), rtol=0, atol=0)
 
 
-@pytest.fixture
-def official(tmp_path, monkeypatch):
-    """Weights as torchvision names and publishes them, in a mirror's folder; their address leads nowhere."""
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """Weights as torchvision names and publishes them."""
     torch.manual_seed(5)
     network = torchvision.models.resnet101(weights=None).eval()
-    torch.save(network.state_dict(), tmp_path / "raw.pth")
-    name = f"resnet101-{hashlib.sha256((tmp_path / 'raw.pth').read_bytes()).hexdigest()[:8]}.pth"
-    (tmp_path / "raw.pth").rename(tmp_path / name)
+    raw = tmp_path_factory.mktemp("published") / "raw.pth"
+    torch.save(network.state_dict(), raw)
+    return network, raw.rename(raw.with_name(f"resnet101-{hashlib.sha256(raw.read_bytes()).hexdigest()[:8]}.pth"))
+
+
+@pytest.fixture
+def official(published, tmp_path, monkeypatch):
+    """The same in a mirror's folder; their address leads nowhere."""
+    network, path = published
+    shutil.copy(path, tmp_path)
+    name = path.name
     weights = SimpleNamespace(url=f"http://127.0.0.1:9/{name}")
     monkeypatch.setattr(torchvision.models, "ResNet101_Weights", {"IMAGENET1K_V1": weights})
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))

@@ -13,7 +13,7 @@ from conftest import ROOT
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml
 
-from mmvae import params, runs, schema
+from mmvae import params, registry, runs, schema
 from mmvae.params import ParamsError
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -58,7 +58,22 @@ def names(message: str, *path: str) -> bool:
     return all((place := message.find(key, place + 1)) >= 0 for key in path)
 
 
-LEAVES = list(leaves())
+SETS = registry.names("datasets")
+
+
+def first_of_each_key() -> list[tuple[str, ...]]:
+    """The leaves, without those that another data set of the family has, too; but one of each section of each set."""
+    found, seen = [], set()
+    for path in leaves():
+        of_set = next((i for i, part in enumerate(path) if part in SETS), len(path))
+        new = {path[: of_set + 1], tuple(part for part in path if part not in SETS)} - seen
+        if new:
+            found.append(path)
+            seen |= new
+    return found
+
+
+LEAVES = first_of_each_key()
 OPTIONAL = ("networks", "optimiser", "runs", "caption_runs")  # they have defaults, but for a run's model
 NUMBERS = [path for path in LEAVES if type(section(PARAMS, path)) in (int, float) and path[-1] != "embedding"]
 

@@ -65,10 +65,6 @@ class TestProject:
         found = {c: outside(folder, c, names, stages) for c, *names in records if c not in UNCHANGED}
         assert {command: names for command, names in found.items() if names} == {}
 
-    def test_then_nothing_runs(self, project):
-        folder, _ = project
-        assert stages_run(call(folder, "dvc", "repro")) == set()
-
     def test_a_bare_clone_is_up_to_date_and_shows_results(self, project, tmp_path):
         folder, _ = project
         call(tmp_path, "git", "clone", "-q", str(folder), "clone")

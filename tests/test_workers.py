@@ -16,7 +16,7 @@ import psutil
 import pytest
 from conftest import ROOT
 from tiny import call
-from trivial import wait_for
+from trivial import CONFIG, wait_for
 
 from fanout import clone, machine, worker
 from fanout.jobs import Job
@@ -78,8 +78,8 @@ def project(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "a project"
     (folder / "data").mkdir(parents=True)
     call(folder, "git", "init", "-q")
-    call(folder, "dvc", "init", "-q")
-    call(folder, "dvc", "remote", "add", "storage", str(tmp_path / "remote"))
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc/config").write_text(f"{CONFIG}['remote \"storage\"']\n    url = {tmp_path / 'remote'}\n")
     (folder / ".gitignore").write_text("/data\n")
     (folder / "program.py").write_text("open('data/out', 'w').write(open('data/in').read().upper())\nprint('done')\n")
     (folder / "data/in").write_text("words")

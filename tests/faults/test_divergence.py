@@ -13,7 +13,8 @@ from toys import toy_model, untrained_classifiers, write_digit_noise
 from mmvae import files, registry
 from mmvae.data.prepared import CAPTIONS, FEATURES
 from mmvae.evaluation import classifiers
-from stages import evaluate
+from mmvae.training.loop import TrainingError
+from stages import evaluate, train
 
 
 def write_birds(folder: Path, size: float) -> Path:
@@ -33,23 +34,25 @@ def outputs(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("run", ["mvae_features", "mmvae_features", "vae_features"])
-def test_a_training_that_diverges_says_so(run, stage_server, tmp_path, fault):
+def test_a_training_that_diverges_says_so(run, tmp_path, monkeypatch, fault):
     """On features that squares of make infinite."""
-    write_birds(write_digit_noise(tmp_path), size=1e38)
+    monkeypatch.chdir(write_birds(write_digit_noise(tmp_path), size=1e38))
+    monkeypatch.setattr(sys, "argv", ["train", "--set", "birds", "--run", run, "--seed", "0"])
     with fault(f"training: {run} diverges"):
-        status, output = stage_server.run(tmp_path, f"python -m stages.train --set birds --run {run} --seed 0")
-        (line,) = output.splitlines()
-        assert status == 1
-        assert line.startswith("TrainingError: ")
+        with pytest.raises(TrainingError) as error:
+            train.main()
+        line = str(error.value)
+        assert "\n" not in line
         assert " in epoch 1, batch " in line
         assert "Lower the learning rate." in line
         assert not outputs(tmp_path)
 
 
-def test_mvae_bears_a_learning_rate_of_one(stage_server, tmp_path):
+def test_mvae_bears_a_learning_rate_of_one(tmp_path, monkeypatch):
     """Which drives log variances beyond what float32 holds the exponential of; without bounds it ended in nan."""
-    write_digit_noise(tmp_path, learning_rate=1.0)
-    assert stage_server.run(tmp_path, "python -m stages.train --set digits --run mvae --seed 0") == (0, "")
+    monkeypatch.chdir(write_digit_noise(tmp_path, learning_rate=1.0))
+    monkeypatch.setattr(sys, "argv", ["train", "--set", "digits", "--run", "mvae", "--seed", "0"])
+    train.main()
     assert [path.name for path in (tmp_path / "models").rglob("0.safetensors")] == ["0.safetensors"]
 
 

@@ -137,8 +137,10 @@ def test_row_02_commands_need_no_shell():
 def test_row_03_a_merge(project, fault):
     for branch, objective in (("other", "elbo"), ("main", "stl_iwae")):
         call(project, "git", "checkout", "-q", "-B", branch, "origin/main")
-        set_parameters(project, objective=objective)
-        call(project, "dvc", "repro", "-s", "check_params")
+        for name in ("params.yaml", "dvc.lock"):
+            text = (project / name).read_text()
+            assert "objective: iwae" in text
+            (project / name).write_text(text.replace("objective: iwae", f"objective: {objective}"))
         call(project, "git", "commit", "-qam", objective)
     with fault("field: a merge"):
         call(project, "git", "merge", "other", fails=True)
