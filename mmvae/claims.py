@@ -14,7 +14,7 @@ import pandas as pd
 
 from mmvae.files import FileError, read_table
 
-NATS = 25.0  # between two machines: 13 were seen (docs/reliability.md)
+NATS = 25.0  # between two machines: 12 were seen (docs/reliability.md)
 STRONG = "coherence.strong"
 CORRELATION = "correlation.average.unit_variance"
 
