@@ -51,7 +51,7 @@ def original(tmp_path_factory):
     """The project's code and parameters."""
     folder = tmp_path_factory.mktemp("extended") / "project"
     for name in ("mmvae", "stages"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)  # with what is compiled, or every fork would compile it
     shutil.copy(ROOT / "params.yaml", folder)
     return folder
 
