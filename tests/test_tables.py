@@ -151,6 +151,6 @@ def test_the_readme_quotes_the_report(recorded):
     quoted = [line for line in section.splitlines() if line.startswith("|")]
     assert len(quoted) > 10
     assert [line for line in quoted if line not in printed] == []
-    first = [line.replace("|", " ").split() for line in text[: text.index("## Four")].splitlines() if "| m" in line]
+    first = [line.replace("|", " ").split() for line in text[: text.index("\n## ")].splitlines() if "| m" in line]
     rows = {line.split()[1]: line.split() for line in quoted if "coherence" not in line and line.startswith("| m")}
     assert [cell for name, *cells in first for cell in cells if cell not in rows[name]] == []
