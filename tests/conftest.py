@@ -28,7 +28,7 @@ FIRST = "test_smoke.py"  # runs the whole pipeline, tiny, while others go on bes
 OF_ITS_PROJECT = ("test_stopped.py", "test_storage.py", "test_docs.py", "test_field_docs.py")
 SMALL = "test_files.py"  # and what comes after it in the alphabet
 BESIDE = {  # the product: dvc.yaml, benchmarks, studies and the parallel pipeline
-    *("test_fanout.py", "test_clusters.py", "test_workers.py"),
+    *("test_fanout.py", "test_fanout_arguments.py", "test_clusters.py", "test_workers.py"),
     *("test_pipeline.py", "test_benchmarks.py", "test_results.py", "test_measure.py", "test_three_modalities.py"),
     *("test_subset.py", "test_gradients.py", "test_moments.py", "test_first_updates.py", "test_figure2.py"),
 }

@@ -1,7 +1,6 @@
 """The pipeline in parallel leaves what a serial `dvc repro` leaves, byte for byte."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from tiny import call, snapshot
 from trivial import fanout, ran, state, write_trivial
 
 from fanout import machine
-from fanout.__main__ import alone
-from fanout.experiments import combinations
 from fanout.listing import PERHAPS, would_do
 from fanout.locks import _in_run_cache
 
@@ -44,14 +41,6 @@ def test_jobs_have_the_threads_of_their_executor_and_a_gpu_where_there_is_one(gp
         for number in (0, 3):
             printed = (tmp_path / f"job{number}_{threads}").read_text().split()
             assert printed == [str(threads), f"job{number}", *gpus]
-
-
-@pytest.mark.parametrize(
-    ("visible", "found"), [("", []), ("7", ["7"]), ("1, 0", ["1", "0"]), ("-1", []), ("0,-1,2", ["0"])]
-)
-def test_the_gpus_that_cuda_would_see(visible, found, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert machine.gpus() == found
 
 
 @pytest.fixture(scope="module")
@@ -228,35 +217,6 @@ def test_experiments_have_a_dvc_lock_that_git_did_not_know(project):
     assert all(f"value: {value}\n" in files["dvc.lock"] for value, files in found.items())
 
 
-def test_settings_and_their_combinations():
-    assert combinations(["a=1", "b=[1,2]"]) == [["a=1", "b=[1,2]"]]
-    assert combinations(["a=1,2", "b=[1,2],[3]", "other.yaml:c=4"]) == [
-        [f"params.yaml:a={a}", f"params.yaml:b={b}", "other.yaml:c=4"] for a in (1, 2) for b in ("[1,2]", "[3]")
-    ]
-
-
-def test_a_wrong_setting_is_one_line(project):
-    assert "ERROR: Invalid `--set-param` value: Could not override 'valu'" in fanout(
-        project, "-S", "valu=3", fails=True
-    )
-    assert ran(project) == []
-
-
-MISTAKES = {
-    "--on moon": "--on moon: there is no such place; there are local, ray and slurm",
-    "--on leader": "--on leader: there is no such place; there are local, ray and slurm",
-    "--partition gpu": "--partition is for --on slurm, not for --on local",
-    "--on slurm --remote lab": "--remote is for --on ray, not for --on slurm",
-    "-S value": "ERROR: -S value: this is no KEY=VALUE that hydra can read",
-}
-
-
-def test_a_subfolder_is_not_the_project(project):
-    (project / "sub").mkdir()
-    said = fanout(project / "sub", fails=True)
-    assert said == f"Run it in {project}, the project's folder; sub/dvc.yaml as a target means the stages of this one\n"
-
-
 def test_a_dependency_outside_of_the_project(project, tmp_path):
     (tmp_path / "outside.txt").write_text("1")
     text = (project / "dvc.yaml").read_text()
@@ -278,24 +238,6 @@ def test_what_the_run_cache_does_not_keep(finished):
             "first@2",
             "last",
         }
-
-
-@pytest.mark.parametrize("given", MISTAKES)
-def test_a_mistake_on_the_command_line_is_one_line(given, project):
-    assert fanout(project, *given.split(), fails=True) == f"{MISTAKES[given]}\n"
-
-
-def test_a_second_leader_with_a_cluster_is_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        with alone("slurm"), alone("local"), pytest.raises(SystemExit, match="Wait for its end"), alone("ray:auto"):
-            pass
-
-
-def test_an_experiment_without_a_commit_is_one_line(tmp_path):
-    folder = write_trivial(tmp_path / "project", 3)
-    call(folder, "git", "update-ref", "-d", "HEAD")
-    assert re.search(r"^ERROR: .*\n\Z", fanout(folder, "-S", "value=2", fails=True), re.MULTILINE)
 
 
 @pytest.mark.slow

@@ -140,3 +140,11 @@ def test_processors_of_one_name_and_other_instructions_are_two_kinds(tmp_path):
         kinds.append(machine.processor(info))
     assert kinds == ["AMD EPYC, avx2", "AMD EPYC, avx512_bf16", "AMD EPYC"]
     assert machine.processor(tmp_path / "no such file")
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"), [("", []), ("7", ["7"]), ("1, 0", ["1", "0"]), ("-1", []), ("0,-1,2", ["0"])]
+)
+def test_the_gpus_that_cuda_would_see(visible, found, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert machine.gpus() == found
